@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,19 @@ import pytest
 from selva_cli.terminal.stop_signals import counted_stop_signals, interrupted_by_stop_signals
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals as on Unix")
+
+
+@pytest.fixture(autouse=True)
+def signals_of_a_terminal() -> Iterator[None]:
+    """As a program has them that a person starts: the tests may run under nohup, or in the background of a shell."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
 
 STOP_WHILE_DEFINING = """\
 import os, signal, sys

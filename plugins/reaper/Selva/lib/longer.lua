@@ -51,7 +51,9 @@ return function(selva)
     if not is_same(now.play_rate, 1) then return "its take plays at another rate now" end
     local is_in_place = is_same(now.position_s, planned.position_s)
       or is_same(now.position_s, planned.position_s + shift_s)
-    if not is_anywhere and not (is_in_place and is_same(now.length_s, planned.length_s) and is_same(now.offset_s, planned.source_offset_s)) then
+    local is_untouched = is_in_place and is_same(now.length_s, planned.length_s)
+      and is_same(now.offset_s, planned.source_offset_s)
+    if not is_anywhere and not is_untouched then
       return "the stem was moved, trimmed or slipped since"
     end
     for _, take in ipairs(stem.takes) do
