@@ -17,7 +17,8 @@ await until(() => page.evaluate(() => document.activeElement?.dataset.field === 
 await page.keyboard.type("small dog barking");
 await page.keyboard.press("Enter");
 await page.click(".footer .button.primary");
-await until(async () => (await state("stems")).length > 0 && (await state("estimate")).cells === 0, "the stems", PATIENCE_MS);
+const isAtWork = async () => (await state("jobs")).some((job) => job.mine && ["queued", "running"].includes(job.state));
+await until(async () => (await state("stems")).length > 0 && (await state("estimate")).cells === 0 && !(await isAtWork()), "the stems", PATIENCE_MS);
 await page.click("#tab-place");
 seen.planned = await plan();
 await page.click(".side .button:text-is('Cancel')");

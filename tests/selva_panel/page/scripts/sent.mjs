@@ -26,7 +26,12 @@ await page.selectOption("select", "keep");
 await until(async () => (await page.textContent("#play")) === words.pause, "the choice to be heard at once");
 await page.check("input[type=checkbox]");
 await page.click("#play");
-const stopped = await position();
+let stopped = Number.NaN;
+await until(async () => {
+  const earlier = stopped;
+  stopped = await position();
+  return stopped === earlier;
+}, "the position to stand");
 await page.waitForTimeout(60);
 seen.stands = (await position()) === stopped;
 await page.fill("#by", "R.");
