@@ -125,17 +125,32 @@ def test_seek_in_mpeg4_begins_at_a_key_frame_also_where_the_container_seeks_to_a
     assert [numbers_seen(path, first=k)[0] for k in range(60)] == list(range(60))
 
 
+def repeat_timestamp(source: Path, target: Path, *, frame: int) -> None:
+    """Copy the packets, one of them with the timestamp of the one before it."""
+    with av.open(str(source)) as media, av.open(str(target), "w") as copy:
+        stream = copy.add_stream_from_template(media.streams.video[0])
+        last = 0
+        for index, packet in enumerate(media.demux(video=0)):
+            if packet.dts is None:
+                continue
+            if index == frame:
+                packet.pts = packet.dts = last
+            assert packet.pts is not None
+            last = packet.pts
+            packet.stream = stream
+            copy.mux(packet)
+
+
 def test_frames_whose_timestamps_repeat_are_damage(
-    numbered_video: MakeVideo, numbers_seen: NumbersSeen
+    numbered_video: MakeVideo, numbers_seen: NumbersSeen, tmp_path: Path
 ) -> None:
-    recipe = {**MPEG2, "options": {"b": "6M", "flags": "+ildct+ilme"}, "size_px": (192, 64)}
-    path = numbered_video("n.mpg", num_frames=40, **recipe)  # several frames in each packet
-    whole = PictureRange(path=path, start_s=Fraction(0), duration_s=Fraction(38, 25))
-    seen = numbers_seen(path, count=38)
-    assert seen == list(range(38)) or damage_warnings(whole)
-    plain = numbered_video("plain.mpg", num_frames=40, **MPEG2)
+    plain = numbered_video("plain.mkv", num_frames=40, codec="ffv1")
+    repeated = tmp_path / "repeated.mkv"
+    repeat_timestamp(plain, repeated, frame=10)
     assert numbers_seen(plain, count=40) == list(range(40))
     assert damage_warnings(PictureRange(path=plain, start_s=Fraction(0), duration_s=Fraction(40, 25))) == ()
+    assert numbers_seen(repeated, count=40) == [*range(9), 10, 10, *range(11, 40)]
+    assert damage_warnings(PictureRange(path=repeated, start_s=Fraction(0), duration_s=Fraction(40, 25)))
 
 
 def write_edits(path: Path, edits: Sequence[tuple[int, int | None]]) -> None:
