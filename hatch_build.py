@@ -1,4 +1,9 @@
-"""Build hook: a wheel holds the Resolve agent as the one file that Resolve lists, assembled from its parts."""
+"""Build hook: adds to a wheel what is not among its packages.
+
+The panel and REAPER's scripts are folders of the checkout under another name; the Resolve agent is the one file that Resolve
+lists, assembled from its parts. An editable installation takes none of them: a copy in site-packages would hide the
+checkout's own files.
+"""
 
 from __future__ import annotations
 
@@ -12,10 +17,14 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 ROOT = Path(__file__).parent
 TARGET = "selva_plugins/resolve_scripts"
+FOLDERS = {
+    "plugins/reaper/Selva": "selva_plugins/reaper_scripts/Selva",
+    "plugins/panel/selva_panel": "selva_panel",  # as a package, the prefix "plugins/" would make it panel/selva_panel
+}
 
 
-class AgentBuildHook(BuildHookInterface):
-    """Named in pyproject.toml for the wheel. Editable installations assemble the agent from the checkout's parts."""
+class WheelBuildHook(BuildHookInterface):
+    """Named in pyproject.toml for the wheel. Editable installations read the checkout and assemble the agent from its parts."""
 
     PLUGIN_NAME = "custom"
     _folder: tempfile.TemporaryDirectory[str] | None = None
@@ -23,6 +32,8 @@ class AgentBuildHook(BuildHookInterface):
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         if version == "editable":
             return
+        for source_folder, target in FOLDERS.items():
+            build_data["force_include"][str(ROOT / source_folder)] = target
         module = _load_agent_source()
         self._folder = tempfile.TemporaryDirectory(prefix="selva-agent-")
         file = Path(self._folder.name) / module.AGENT_FILE

@@ -110,7 +110,7 @@ def try_python(command: Sequence[str]) -> str | None:
 def installation_stamp(root: Path, extras: tuple[str, ...], torch_index: str | None) -> str:
     """What is written after a finished installation: when any of this changes, pip runs again."""
     digest = hashlib.sha256()
-    for name in ("pyproject.toml", "constraints.txt"):
+    for name in ("pyproject.toml", "hatch_build.py", "constraints.txt"):
         digest.update((root / name).read_bytes())
     digest.update(repr((sorted(extras), torch_index, os.fsencode(root.resolve()))).encode())
     return digest.hexdigest()

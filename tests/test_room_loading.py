@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -101,3 +102,17 @@ def test_a_forbidden_import_would_be_seen_in_a_fresh_interpreter() -> None:
     assert "json" in modules_loaded_by("import json")
     assert "av" in modules_loaded_by("import av")
     assert "selva_daemon.server" in modules_loaded_by("import selva_daemon.server.server")
+
+
+@pytest.mark.parametrize("package", sorted(PACKAGE_FOLDERS))
+def test_every_package_comes_from_the_checkout(package: str, tmp_path: Path) -> None:
+    """A copy of the panel in site-packages once hid what a developer had changed in the checkout."""
+    done = subprocess.run(
+        [sys.executable, "-c", f"import {package}; print({package}.__file__)"],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=240,
+        cwd=tmp_path,
+    )
+    assert Path(done.stdout.strip()).parent == PACKAGE_FOLDERS[package]

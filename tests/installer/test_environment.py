@@ -144,6 +144,7 @@ def test_an_old_python_without_a_newer_one_is_refused_with_what_to_install(
 
 def test_stamp_changes_with_what_is_to_be_installed(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text("a", encoding="utf-8")
+    (tmp_path / "hatch_build.py").write_text("", encoding="utf-8")
     (tmp_path / "constraints.txt").write_text("b", encoding="utf-8")
     first = environment.installation_stamp(tmp_path, ("plot",), None)
     assert environment.installation_stamp(tmp_path, ("plot",), None) == first
@@ -155,7 +156,7 @@ def test_stamp_changes_with_what_is_to_be_installed(tmp_path: Path) -> None:
 def test_finished_environment_is_reused_without_running_pip(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for name in ("pyproject.toml", "constraints.txt"):
+    for name in ("pyproject.toml", "hatch_build.py", "constraints.txt"):
         (tmp_path / name).write_text("x", encoding="utf-8")
     python = environment.venv_python(tmp_path / ".venv")
     python.parent.mkdir(parents=True)
@@ -192,6 +193,7 @@ def test_a_printed_command_runs_where_it_is_printed(tmp_path: Path) -> None:
 def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A tree whose environment was made for an earlier state of pyproject.toml."""
     (tmp_path / "pyproject.toml").write_text("[project]\nname = 'p'\nversion = '1'\n", encoding="utf-8")
+    (tmp_path / "hatch_build.py").write_text("", encoding="utf-8")
     (tmp_path / "constraints.txt").write_text("torch==9.9.1 ; sys_platform == 'linux'\n", encoding="utf-8")
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(tmp_path / ".venv")], check=True)
     (tmp_path / ".venv" / "selva-installed.txt").write_text("earlier", encoding="utf-8")

@@ -110,14 +110,18 @@ def test_every_part_of_the_agent_is_used() -> None:
     assert {path.stem for path in PARTS.glob("*.lua")} == imported | {"main"}
 
 
-def test_a_wheel_gets_the_assembled_file_and_an_editable_installation_none(
+def test_a_wheel_gets_the_assembled_file_and_an_editable_installation_no_copies(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     hook = load_build_hook(monkeypatch)
     for_wheel: dict[str, Any] = {"force_include": {}}
     hook.initialize("standard", for_wheel)
-    ((source, target),) = for_wheel["force_include"].items()
-    assert target == "selva_plugins/resolve_scripts/Selva.lua"
+    targets = {target: source for source, target in for_wheel["force_include"].items()}
+    source = targets.pop("selva_plugins/resolve_scripts/Selva.lua")
+    assert {target: Path(folder) for target, folder in targets.items()} == {
+        "selva_plugins/reaper_scripts/Selva": ROOT / "plugins" / "reaper" / "Selva",
+        "selva_panel": ROOT / "plugins" / "panel" / "selva_panel",
+    }
     assert Path(source).read_text(encoding="utf-8") == load_agent_source()
     hook.finalize("standard", for_wheel, "the.whl")
     assert not Path(source).exists()
@@ -139,4 +143,4 @@ def load_build_hook(monkeypatch: pytest.MonkeyPatch) -> Any:
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return module.AgentBuildHook()
+    return module.WheelBuildHook()
