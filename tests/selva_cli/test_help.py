@@ -81,7 +81,7 @@ COMMANDS = {
     "daemon clients": "--json",
     "daemon revoke": "NAME --json",
     "daemon run": "--device --executor --keep-alive --listen --memory",
-    "daemon start": "--json",
+    "daemon start": "--device --executor --keep-alive --listen --memory --json",
     "daemon stop": "--json",
     "daemon status": "--json",
     "daemon metrics": "",

@@ -13,6 +13,8 @@ import typer
 
 from selva_cli.commands import daemon_clients
 from selva_cli.options.command_app import CommandApp
+from selva_cli.options.option_groups import takes_groups
+from selva_cli.options.service_flags import ServiceFlags
 from selva_cli.terminal.console import (
     JsonOption,
     connect,
@@ -41,53 +43,22 @@ daemon_app.command()(daemon_clients.revoke)
 
 
 @daemon_app.command()
-def run(
-    device: Annotated[
-        str | None, typer.Option(help='"auto", "cpu", "cuda:0", "mps"; several with commas.')
-    ] = None,
-    keep_alive: Annotated[
-        float | None,
-        typer.Option(
-            "--keep-alive", metavar="SECONDS", help="Idle time until a model is unloaded; -1: never."
-        ),
-    ] = None,
-    executor: Annotated[
-        str | None,
-        typer.Option(
-            metavar="WHERE",
-            help='"local", or a Ray cluster: "ray", HEAD:PORT, ray://HEAD:PORT; see docs/how-to/several-machines.md.',
-        ),
-    ] = None,
-    memory: Annotated[
-        str | None,
-        typer.Option(
-            metavar="auto|low|normal", help="low: parts of a model are on the device only while they run."
-        ),
-    ] = None,
-    listen: Annotated[
-        str | None, typer.Option(help="Address to listen on; see docs/how-to/another-machine.md.")
-    ] = None,
-) -> None:
+@takes_groups
+def run(flags: ServiceFlags) -> None:
     """Run the daemon in this terminal until Ctrl-C; with --verbose its log is shown as well."""
     from selva_daemon.server.service import run_service  # noqa: PLC0415 - --help loads no daemon
 
-    flags = {
-        "device": device,
-        "keep_alive_s": keep_alive,
-        "executor": executor,
-        "memory": memory,
-        "listen": listen,
-    }
-    run_service(flags=flags, log_to_terminal=is_verbose())
+    run_service(flags=flags.given(), log_to_terminal=is_verbose())
 
 
 @daemon_app.command()
-def start(as_json: JsonOption = False) -> None:
+@takes_groups
+def start(flags: ServiceFlags, as_json: JsonOption = False) -> None:
     """Start the daemon in the background, unless it runs."""
     from selva_core.base.paths import AppPaths  # noqa: PLC0415
     from selva_daemon.client.launch import start_daemon  # noqa: PLC0415 - --help loads no daemon
 
-    start_daemon(AppPaths.find())
+    start_daemon(AppPaths.find(), flags=flags.given())
     with connect() as client:
         found = client.status()
     if as_json:

@@ -7,21 +7,26 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from selva_core.base.child_process import own_environment, popen_options, python_executable
+from selva_core.base.command_line import selva_command
 from selva_core.base.errors import LockHeldError
 from selva_core.base.file_lock import FileLock
 from selva_core.base.paths import AppPaths, ensure_private_folder
+from selva_core.base.settings.row import VARIABLE_PREFIX
 from selva_daemon.protocol.connection import process_is_alive, read_connection
 from selva_daemon.protocol.errors import (
     ALREADY_RUNNING,
+    DaemonRunningError,
     DaemonStartError,
     DaemonTimeoutError,
     DaemonUnavailableError,
 )
 from selva_daemon.protocol.status import DaemonStatus
+from selva_daemon.settings import load_settings
 
 START_TIMEOUT_S = 30.0
 POLL_INTERVAL_S = 0.02
@@ -30,29 +35,44 @@ STOP_POLL_INTERVAL_S = 0.05
 SHOWN_LOG_CHARS = 2_000
 
 
-def start_daemon(paths: AppPaths, *, timeout_s: float = START_TIMEOUT_S) -> int:
+def start_daemon(
+    paths: AppPaths, *, timeout_s: float = START_TIMEOUT_S, flags: Mapping[str, Any] | None = None
+) -> int:
     """Start a daemon and wait until it listens; returns its process id. One that listens already is left alone.
 
-    Raises DaemonStartError with what the daemon printed, StorageError, ConfigurationError.
+    flags: settings by name, which hold for this daemon only. Raises DaemonStartError with what the daemon printed,
+    DaemonRunningError where one runs that was not started with these flags, StorageError, ConfigurationError.
     """
     paths.require_own_daemon()
+    if flags:
+        load_settings(paths.settings_file, flags=flags)  # says here what is wrong with them
     ensure_private_folder(paths.state)
     if (listening := _listening_pid(paths)) is not None:
-        return listening
+        return _require_no_flags(listening, flags)
     start_log = paths.state / "start.log"
     give_up_s = time.monotonic() + timeout_s
     while True:
-        if (listening := _launch_and_wait(paths, start_log, give_up_s)) is not None:
+        if (listening := _launch_and_wait(paths, start_log, give_up_s, flags)) is not None:
             return listening
         printed = start_log.read_text(encoding="utf-8", errors="replace").strip()[-SHOWN_LOG_CHARS:]
         printed = printed.removeprefix("selva: ")
         if ALREADY_RUNNING not in printed or time.monotonic() >= give_up_s:
             break
         if (listening := _wait_for_lock(paths, give_up_s)) is not None:
-            return listening
+            return _require_no_flags(listening, flags)
     raise DaemonStartError(
         f"the daemon did not start: {printed or f'no answer in {timeout_s:g} s'} (log: {paths.log_file})",
         log_file=str(paths.log_file),
+    )
+
+
+def _require_no_flags(listening: int, flags: Mapping[str, Any] | None) -> int:
+    if not flags:
+        return listening
+    raise DaemonRunningError(
+        f"a daemon runs already (process {listening}) with the settings it was started with; stop it first: "
+        f"{selva_command('daemon', 'stop')}",
+        pid=listening,
     )
 
 
@@ -84,9 +104,11 @@ def _wait_for_lock(paths: AppPaths, give_up_s: float) -> int | None:
     return None
 
 
-def _launch_and_wait(paths: AppPaths, start_log: Path, give_up_s: float) -> int | None:
+def _launch_and_wait(
+    paths: AppPaths, start_log: Path, give_up_s: float, flags: Mapping[str, Any] | None
+) -> int | None:
     """The process id of a daemon that listens, this one or another; None when this one died or the time is up."""
-    pid = _launch_detached(paths, start_log)
+    pid = _launch_detached(paths, start_log, flags)
     while time.monotonic() < give_up_s:
         was_alive = process_is_alive(pid)
         if (listening := _listening_pid(paths)) is not None:
@@ -97,7 +119,7 @@ def _launch_and_wait(paths: AppPaths, start_log: Path, give_up_s: float) -> int 
     return None
 
 
-def _launch_detached(paths: AppPaths, start_log: Path) -> int:
+def _launch_detached(paths: AppPaths, start_log: Path, flags: Mapping[str, Any] | None) -> int:
     """Through a process in between, which ends immediately, so that the daemon is not a child of the host: some hosts wait for
     their children, or end them.
     """
@@ -106,7 +128,7 @@ def _launch_detached(paths: AppPaths, start_log: Path) -> int:
         done = subprocess.run(  # noqa: S603 - our own module under our own interpreter
             command,
             cwd=paths.state,
-            env=_environment(paths),
+            env=_environment(paths, flags or {}),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             check=True,
@@ -125,9 +147,10 @@ def _listening_pid(paths: AppPaths) -> int | None:
     return connection.pid if connection.process_is_alive else None
 
 
-def _environment(paths: AppPaths) -> dict[str, str]:
+def _environment(paths: AppPaths, flags: Mapping[str, Any]) -> dict[str, str]:
     variables = {
         **own_environment(os.environ),
+        **{f"{VARIABLE_PREFIX}{name.upper()}": str(value) for name, value in flags.items()},
         "SELVA_STATE_DIR": str(paths.state),
         "SELVA_CONFIG_DIR": str(paths.config),
     }

@@ -68,6 +68,28 @@ def test_a_daemon_started_from_the_command_line_outlives_the_command_and_is_stop
         end_process_tree(pid)
 
 
+def test_a_daemon_in_the_background_is_started_with_settings_for_this_once(
+    paths: AppPaths, selva: RunCommand
+) -> None:
+    status, _, errors = selva("daemon", "start", "--memory", "lwo")
+    assert status == 1
+    assert "the command line: memory is auto, low, normal; got 'lwo'" in errors
+    started = read_json(selva("daemon", "start", "--device", "cpu", "--keep-alive", "77", "--json"))
+    pid = started["processes"][0]["pid"]
+    try:
+        assert (started["keep_alive_s"], started["device"]) == (77.0, "cpu (no model loaded yet)")
+        status, output, errors = selva("daemon", "start", "--device", "cuda:0")
+        assert (status, output) == (1, "")
+        assert errors == (
+            f"selva: a daemon runs already (process {pid}) with the settings it was started with; stop it first: "
+            f"{selva_command('daemon', 'stop')}\n"
+        )
+        assert read_json(selva("daemon", "start", "--json"))["processes"][0]["pid"] == pid
+    finally:
+        assert read_json(selva("daemon", "stop", "--json")) == {"stopped": True}
+        end_process_tree(pid)
+
+
 def test_a_start_says_that_the_libraries_of_models_do_not_load(
     paths: AppPaths, selva: RunCommand, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
