@@ -20,6 +20,7 @@ from selva_core.base.media import PictureRange
 from selva_core.inference.batching import BatchLimit, device_memory
 from selva_core.inference.token_cache import VideoKey, VideoTokenCache
 from selva_core.network import Network, cut_segments, host_copy
+from selva_core.network.bridges import apply_bridges, bridge_reach_frames, cut_bridges
 from selva_core.video.frames import Frame, iter_frames
 
 CHUNK_SEGMENTS = 8
@@ -152,16 +153,34 @@ class VideoTokenEncoder:
             num_frames=num_frames,
             frame_rate_hz=Fraction(spec.frame_rate_hz),
         )
+        reach = bridge_reach_frames(spec)
         pending: list[Frame] = []
         for first in range(0, num_segments, CHUNK_SEGMENTS):
             chunk_segments = min(CHUNK_SEGMENTS, num_segments - first)
             chunk_frames = (chunk_segments - 1) * spec.segment_hop_frames + spec.segment_num_frames
-            while len(pending) < chunk_frames:
+            num_before = reach if first else 0
+            num_after = reach if first + chunk_segments < num_segments else 0
+            while len(pending) < num_before + chunk_frames + num_after:
                 check()
                 pending.append(next(frames))
-            segments = cut_segments(self._normalized(pending), spec)
-            yield self._encode_segments(segments, check, on_encoded), measure_texture(pending)
-            pending = pending[chunk_segments * spec.segment_hop_frames :]
+            own = pending[num_before : num_before + chunk_frames]
+            tokens = self._encode_segments(cut_segments(self._normalized(own), spec), check, on_encoded)
+            if reach:
+                across = pending[reach - num_before : len(pending) - reach + num_after]
+                tokens = self._bridge(tokens, across, check, begins_at_border=first > 0)
+            yield tokens, measure_texture(own)
+            pending = pending[num_before + chunk_segments * spec.segment_hop_frames - num_after :]
+
+    def _bridge(
+        self, tokens: Tensor, frames: Sequence[Frame], check: Check, *, begins_at_border: bool
+    ) -> Tensor:
+        """frames: those of the bridges (see `cut_bridges`)."""
+        spec = self._network.spec.video_encoder
+        if len(frames) < spec.segment_num_frames:
+            return tokens
+        segments = cut_bridges(self._normalized(frames), spec)
+        bridges = self._encode_segments(segments, check, lambda num_segments: None)
+        return apply_bridges(tokens, bridges, begins_at_border=begins_at_border)
 
     def _normalized(self, frames: Sequence[Frame]) -> Tensor:
         """uint8 frames to float32 (F, 3, size, size), -1..1, on the device."""

@@ -1,7 +1,8 @@
 """The sizes of selva-nano: the published network at small widths, for a laptop's processor.
 
 Segments do not overlap here, so that 8 s have 25 segments and 250 latents: ten latents per segment, without the slow drift
-of overlapping segments. Frames of 48 pixels in patches of 12 are enough for the large shapes it was trained on.
+of overlapping segments. What lies at their borders is seen from further segments across these. Frames of 48 pixels in patches
+of 12 are enough for the large shapes it was trained on.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ NANO_SPEC = ModelSpec(
         text_width=NANO_TEXT_WIDTH,
         gated_ratio=2.0,
         gated_multiple=32,
+        bridges_segments=True,  # a clock's hand jumps between two frames: docs/models/selva-nano.md, "Borders of segments"
     ),
     generator=GeneratorSpec(
         latent_channels=16,

@@ -42,7 +42,8 @@ def gated_width(width: int, *, ratio: float, multiple: int) -> int:
 class VideoEncoderSpec:
     """Text-steered video encoder: a Motionformer over segments of frames, then cross-attention to the text.
 
-    width: also of its sync features. text_width: of the T5 states it reads.
+    width: also of its sync features. text_width: of the T5 states it reads. bridges_segments: whether what lies at the edges of
+    segments is seen from further ones that lie across their borders (`selva_core.network.bridges`).
     """
 
     frame_size_px: int = 224
@@ -60,6 +61,7 @@ class VideoEncoderSpec:
     num_cross_blocks: int = 1
     gated_ratio: float = 4.0
     gated_multiple: int = 256
+    bridges_segments: bool = False
 
     def __post_init__(self) -> None:
         require_positive(
@@ -77,6 +79,12 @@ class VideoEncoderSpec:
             self.segment_hop_frames <= self.segment_num_frames,
             f"segments leave no frame out: the hop is at most {self.segment_num_frames} frames; "
             f"got {self.segment_hop_frames}",
+        )
+        require(
+            not self.bridges_segments
+            or (self.segment_hop_frames == self.segment_num_frames and self.num_times % 4 == 0),
+            "segments are bridged where they do not overlap and have a multiple of 4 tubelets; got a hop of "
+            f"{self.segment_hop_frames} of {self.segment_num_frames} frames and {self.num_times} tubelets",
         )
 
     @property

@@ -111,9 +111,10 @@ class ModelSpec:
     @property
     def sampling_mark(self) -> str:
         """What changes the samples of the same weights, in short; empty for those that every model began with."""
-        return (
+        noise = (
             "" if self.noise_scale == 1.0 else f"noise {self.noise_scale:g} guidance {self.usual_guidance:g}"
         )
+        return " ".join(filter(None, (noise, "bridges" if self.video_encoder.bridges_segments else "")))
 
     def own_guidance(self, guidance: float) -> float:
         """Convert guidance from the users' scale, where 1 is none and 4.5 is usual, to this model's own scale."""

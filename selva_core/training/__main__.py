@@ -10,8 +10,9 @@ from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 
-from selva_core.base.limits import DEFAULT_SEPARATION, DEFAULT_STEPS
+from selva_core.base.limits import DEFAULT_SEPARATION
 from selva_core.base.paths import AppPaths
+from selva_core.base.render_options import QUALITIES, SamplingOptions
 from selva_core.engine import SamplingSettings
 from selva_core.engines.registry import load_engine
 from selva_core.models.catalog import default_models_dir, find_model, installed_files
@@ -67,7 +68,12 @@ def _add_spectrograms(stages: argparse._SubParsersAction[argparse.ArgumentParser
     look = stages.add_parser("spectrograms", help="draw dry sounds and stems of some scenes side by side")
     look.add_argument("--model", default="selva-nano")
     look.add_argument("--device", default="cpu")
-    look.add_argument("--steps", type=int, default=DEFAULT_STEPS, help="of the sampler")
+    look.add_argument(
+        "--quality", choices=QUALITIES, default="final", help="as in the product: draft or final"
+    )
+    look.add_argument(
+        "--steps", type=int, help="of the sampler; by default as usual for the model and the quality"
+    )
     look.add_argument("--seeds", type=int, nargs="+", required=True, help="outside the training range")
     look.add_argument("-o", "--output", type=Path, required=True, help="PNG file")
     look.set_defaults(run=_spectrograms)
@@ -94,7 +100,12 @@ def _add_scoring(stages: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         if name == "evaluate":
             scoring.add_argument("--model", default="selva-nano")
             scoring.add_argument("--device", default="cpu")
-            scoring.add_argument("--steps", type=int, default=DEFAULT_STEPS, help="of the sampler")
+            scoring.add_argument(
+                "--quality", choices=QUALITIES, default="final", help="as in the product: draft or final"
+            )
+            scoring.add_argument(
+                "--steps", type=int, help="of the sampler; by default as usual for the model and the quality"
+            )
             scoring.add_argument(
                 "--separate", type=float, default=DEFAULT_SEPARATION, help="weight, as in the product"
             )
@@ -204,8 +215,7 @@ def _ship(options: argparse.Namespace) -> None:
 def _spectrograms(options: argparse.Namespace) -> None:
     draw_spectrograms = import_module("selva_core.training.evaluation.spectrograms").draw_spectrograms
     engine = load_engine(options.model, device=options.device)
-    settings = SamplingSettings(num_steps=options.steps)
-    draw_spectrograms(engine, options.seeds, options.output, settings=settings)
+    draw_spectrograms(engine, options.seeds, options.output, settings=_sampling_settings(options))
 
 
 def _evaluate(options: argparse.Namespace) -> None:
@@ -220,13 +230,20 @@ def _evaluate(options: argparse.Namespace) -> None:
             judge,
             first_seed=options.seed,
             num_scenes=options.scenes,
-            settings=SamplingSettings(num_steps=options.steps, separate=options.separate),
+            settings=_sampling_settings(options),
             round_trip=build_round_trip(_work(options)),
             mel_distance=measure_mel_distance,
         )
         shown = {name: report[name] for name in ("overall", "kept", "chance")}
     options.report.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     sys.stdout.write(json.dumps(shown, indent=1) + "\n")
+
+
+def _sampling_settings(options: argparse.Namespace) -> SamplingSettings:
+    """As the product settles them for the model, so that what is scored is what users get."""
+    separate = getattr(options, "separate", DEFAULT_SEPARATION)
+    sampling = SamplingOptions(num_steps=options.steps, quality=options.quality, separate=separate)
+    return sampling.settle(find_model(options.model).usual_steps)
 
 
 def _work(options: argparse.Namespace) -> WorkFolder:

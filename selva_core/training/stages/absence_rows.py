@@ -19,7 +19,8 @@ from torch import Tensor
 
 from selva_core.inference.tokenizer import load_tokenizer
 from selva_core.models.nano_spec import NANO_SPEC
-from selva_core.network import Generator, Network, cut_segments
+from selva_core.network import Generator, Network
+from selva_core.network.bridges import encode_clip
 from selva_core.training.evaluation import measures
 from selva_core.training.scenes.departures import draw_departure, draw_strange_picture
 from selva_core.training.scenes.scene import KINDS, build_scene
@@ -147,8 +148,7 @@ class RowBuilder:
 
     def _encode(self, frames: npt.NDArray[np.uint8]) -> Tensor:
         pixels = (torch.from_numpy(frames).permute(0, 3, 1, 2).float() / 255.0 - 0.5) / 0.5
-        spec = self._network.spec.video_encoder
-        return self._network.video_encoder.encode_segments(cut_segments(pixels, spec))
+        return encode_clip(self._network.video_encoder, pixels)
 
     def _steer(self, tokens: Tensor, prompt: str) -> Tensor:
         ids = torch.tensor([self._tokenizer.tokenize(prompt).t5_ids])

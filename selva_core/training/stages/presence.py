@@ -28,7 +28,8 @@ from selva_core.inference.presence import (
 )
 from selva_core.inference.tokenizer import load_tokenizer
 from selva_core.models.catalog import default_models_dir, find_model, installed_files
-from selva_core.network import Network, cut_segments, load_network
+from selva_core.network import Network, load_network
+from selva_core.network.bridges import encode_clip
 from selva_core.training.prompts import TRAINING
 from selva_core.training.scenes.departures import (
     NUM_PLAIN_KINDS,
@@ -102,9 +103,7 @@ class Prober:
 
     def _encode(self, frames: Frames) -> Tensor:
         pixels = (torch.from_numpy(frames).permute(0, 3, 1, 2).float() / 255.0 - 0.5) / 0.5
-        return self._network.video_encoder.encode_segments(
-            cut_segments(pixels, self._network.spec.video_encoder)
-        )
+        return encode_clip(self._network.video_encoder, pixels)
 
     def _example(
         self, tokens: Tensor, kind: str, is_drawn: npt.NDArray[np.bool_] | None, rng: Rng

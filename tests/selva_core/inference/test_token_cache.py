@@ -19,6 +19,8 @@ from selva_core.inference.token_cache import VideoKey, VideoTokenCache
 from selva_core.inference.token_encoder import VideoTokenEncoder
 from selva_core.models.nano_spec import NANO_SPEC
 from selva_core.network import Network
+from selva_core.network.bridges import encode_clip
+from selva_core.video.frames import read_frames
 
 NUM_SEGMENTS = 3
 
@@ -90,6 +92,19 @@ def test_a_stored_clip_gives_the_same_bits(
     assert same(read(network, picture, store), plain)
     assert len(store.blobs) == NUM_SEGMENTS
     assert same(read(network, picture, store), plain)
+
+
+@pytest.mark.parametrize("chunk_segments", [1, 2, 3])
+def test_a_clip_has_the_same_tokens_whatever_its_chunks_as_the_bridges_between_these_are_there_too(
+    chunk_segments: int, network: Network, picture: PictureRange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(token_encoder, "CHUNK_SEGMENTS", chunk_segments)
+    size_px, num_frames = NANO_SPEC.video_encoder.frame_size_px, 8 * NUM_SEGMENTS
+    frames = torch.from_numpy(read_frames(picture, size_px=size_px, num_frames=num_frames))
+    pixels = (frames.permute(0, 3, 1, 2).float() / 255.0 - 0.5) / 0.5
+    with torch.inference_mode():
+        whole = encode_clip(network.video_encoder, pixels)
+    torch.testing.assert_close(torch.cat(read(network, picture, None)), whole)
 
 
 def test_the_texture_of_a_clip_is_stored_with_its_tokens(

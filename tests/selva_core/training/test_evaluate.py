@@ -178,6 +178,22 @@ def test_the_judge_lies_where_caches_lie_and_nothing_in_the_working_folder(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ([], SamplingSettings(num_steps=4)),
+        (["--quality", "draft"], SamplingSettings(num_steps=2, quality="draft")),
+        (["--quality", "draft", "--steps", "7"], SamplingSettings(num_steps=7, quality="draft")),
+        (["--model", "selva-small-16k"], SamplingSettings(num_steps=25)),
+    ],
+)
+def test_what_is_scored_is_sampled_as_the_product_samples_with_that_model(
+    tmp_path: Path, arguments: list[str], expected: SamplingSettings
+) -> None:
+    options = training._parser().parse_args(["evaluate", "--report", str(tmp_path / "r.json"), *arguments])
+    assert training._sampling_settings(options) == expected
+
+
 def test_seeds_of_training_are_refused() -> None:
     with pytest.raises(RequestError, match="for training"):
         evaluate_model(
