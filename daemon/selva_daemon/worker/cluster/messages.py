@@ -21,7 +21,7 @@ from selva_daemon.protocol.body import reply_decode_hook, reply_encode_hook
 from selva_daemon.worker.model_info import ModelInfo
 from selva_daemon.worker.stem_cache import EvidenceHeader, LatentsHeader
 
-MESSAGES_VERSION = 1
+MESSAGES_VERSION = 2
 """Raised with every change of this module; other versions of Selva Bridge are refused anyway."""
 T = TypeVar("T")
 

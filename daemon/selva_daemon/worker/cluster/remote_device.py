@@ -34,6 +34,9 @@ MAX_NEWS_PER_S = 400
 NEWS_TIMEOUT_S = 10.0
 START_TIMEOUT_S = 180.0
 """A node may first have to load Python and our code from a network drive."""
+TRIAL_BYTES = 1 << 20
+"""So much passes from store to store of two machines, as a picture does; Ray sends less along with the call."""
+TRIAL_TIMEOUT_S = 60.0
 _log = logging.getLogger(__name__)
 _numbers = count()
 
@@ -102,7 +105,7 @@ class RemoteDevice:
         return self.place.name
 
     def start(self) -> None:
-        """Raises DeviceRefusedError for other versions; DeviceLostError, TimeoutError."""
+        """Raises DeviceRefusedError for other versions and where nothing arrives; DeviceLostError, TimeoutError."""
         self._actor = self._cluster.start_actor(self.place)
         try:
             theirs = decode(self._ask(self._actor.versions), Versions)
@@ -114,6 +117,18 @@ class RemoteDevice:
         if mismatch:
             raise DeviceRefusedError(mismatch)
         self._ask(self._actor.set_up, encode(self._setup))
+        self._try_to_send()
+
+    def _try_to_send(self) -> None:
+        """A node whose calls arrive may still not reach this machine, and a picture that never comes would be waited for."""
+        trial = self.put(bytes(TRIAL_BYTES))
+        try:
+            self._cluster.ask(self._actor.count_received, [trial], timeout_s=TRIAL_TIMEOUT_S)
+        except TimeoutError as exc:
+            raise DeviceRefusedError(
+                f"pictures do not reach it: {TRIAL_BYTES >> 20} MiB did not arrive within {TRIAL_TIMEOUT_S:g} s. Let the "
+                "nodes of the cluster reach each other on all ports of Ray, and check which address each has: ray list nodes"
+            ) from exc
 
     def _ask(self, method: Any, *arguments: Any) -> Any:
         return self._cluster.ask(method, *arguments, timeout_s=START_TIMEOUT_S)

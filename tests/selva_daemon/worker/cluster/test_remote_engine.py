@@ -259,6 +259,32 @@ def test_other_versions_are_refused_in_words(
     cluster.close()
 
 
+@pytest.mark.parametrize("arrives", [True, False])
+def test_a_node_that_pictures_do_not_reach_gets_no_jobs(
+    arrives: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A job there was "3 % picture" until the limit for jobs that hang, again and again."""
+    received: list[int] = []
+
+    class FarAway(NearActor):
+        def count_received(self, references: Sequence[Any]) -> int:
+            if not arrives:
+                raise TimeoutError("the device does not answer")
+            received.append(super().count_received(references))
+            return received[-1]
+
+    cluster = NearCluster(FarAway)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    device = RemoteDevice(cluster, PLACE, SETUP, limits=LIMITS)
+    if arrives:
+        device.start()
+        assert received == [1 << 20]
+    else:
+        with pytest.raises(DeviceRefusedError, match="pictures do not reach it: 1 MiB did not arrive"):
+            device.start()
+    cluster.close()
+
+
 def test_a_device_with_other_weights_is_refused_and_its_job_goes_to_another(cluster: NearCluster) -> None:
     refusals: list[str] = []
     device = started(cluster)
