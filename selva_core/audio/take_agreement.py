@@ -41,15 +41,17 @@ def measure_agreement(takes: Sequence[LevelCurve]) -> list[float | None]:
 
 
 def match_onsets(found_s: Sequence[float], expected_s: Sequence[float]) -> tuple[int, int, int]:
-    """(matched, found, expected): each expected onset takes the nearest free found one within TOLERANCE_S."""
-    free = list(found_s)
-    matched = 0
-    for expected in expected_s:
-        near = min(free, key=lambda time: abs(time - expected), default=None)
-        if near is not None and abs(near - expected) <= TOLERANCE_S:
-            free.remove(near)
-            matched += 1
-    return matched, len(found_s), len(expected_s)
+    """(matched, found, expected): as many pairs within TOLERANCE_S as there can be, each time in one of them at most."""
+    found, expected = sorted(found_s), sorted(expected_s)
+    matched = next_found = next_expected = 0
+    # What is too early for the first that is left on the other side is too early for all of them.
+    while next_found < len(found) and next_expected < len(expected):
+        lead_s = found[next_found] - expected[next_expected]
+        is_pair = abs(lead_s) <= TOLERANCE_S
+        matched += is_pair
+        next_found += is_pair or lead_s < 0
+        next_expected += is_pair or lead_s > 0
+    return matched, len(found), len(expected)
 
 
 def f1(matched: int, found: int, expected: int) -> float:

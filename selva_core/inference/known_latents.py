@@ -76,18 +76,21 @@ def locate_earlier(
 
     earlier_delay_s: by how much the file of the earlier stem is later than its latents, because its head was extended before.
 
-    Latents that reach beyond an edge at which the stem goes on are made anew, and so are those that are held at a clip's start.
+    Latents that reach beyond an edge at which the stem goes on are made anew, at least one there, and so are those that are held
+    at a clip's start.
     """
     per_second = Fraction(spec.sample_rate_hz) / spec.latent_hop_samples
     start_s = head_s + earlier_delay_s
-    first = min(round_half_up(start_s * per_second), num_latents - 1)
-    start = first + spec.num_start_latents_held if head_s else 0
+    first = round_half_up(
+        start_s * per_second
+    )  # `num_latents` where less than half a latent of the earlier stem is left
+    start = max(first + spec.num_start_latents_held, 1) if head_s else 0
     stop = (
         first + math.floor((earlier_s - earlier_delay_s) * per_second)
         if tail_s
         else first + spec.num_latents(earlier_s)
     )
-    stop = min(max(stop, start), num_latents)
+    stop = min(max(stop, start), num_latents - 1 if tail_s else num_latents)
     return ExtendedSpan(
         first=first,
         known=slice(min(start, stop), stop),

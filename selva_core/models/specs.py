@@ -110,10 +110,9 @@ class ModelSpec:
 
     @property
     def sampling_mark(self) -> str:
-        """What changes the samples of the same weights, in short; empty for those that every model began with."""
-        noise = (
-            "" if self.noise_scale == 1.0 else f"noise {self.noise_scale:g} guidance {self.usual_guidance:g}"
-        )
+        """What changes the samples of the same weights, in short and exactly; empty for the values of published models."""
+        is_usual = self.noise_scale == 1.0 and self.usual_guidance == PUBLISHED_GUIDANCE
+        noise = "" if is_usual else f"noise {self.noise_scale} guidance {self.usual_guidance}"
         return " ".join(filter(None, (noise, "bridges" if self.video_encoder.bridges_segments else "")))
 
     def own_guidance(self, guidance: float) -> float:

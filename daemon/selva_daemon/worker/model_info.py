@@ -81,14 +81,18 @@ class ModelInfoCache:
 
 
 def _signature(model_id: str, device: str, precision: str) -> str | None:
-    """Identifies the weights as they lie on disk, and where and how they run.
+    """Identifies the weights as they lie on disk, how the model's row samples with them, and where and how they run.
 
     None for a model without files, which loads immediately anyway.
     """
-    files = installed_files(find_model(model_id), default_models_dir())
+    model = find_model(model_id)
+    files = installed_files(model, default_models_dir())
     if not files:
         return None
     lines = [selva_core.__version__, model_id, device, precision]
+    if model.spec is not None and model.spec.sampling_mark:
+        # Part of the hash that is remembered (`hash_files`), and changes without any file.
+        lines.append(f"sampling:{model.spec.sampling_mark}")
     for role, path in sorted(files.items()):
         status = path.stat()
         lines.append(f"{role}:{path}:{status.st_size}:{status.st_mtime_ns}")

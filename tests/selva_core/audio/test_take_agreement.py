@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from selva_core.audio.events import LevelCurve
-from selva_core.audio.take_agreement import measure_agreement
+from selva_core.audio.take_agreement import match_onsets, measure_agreement
 
 
 def knocks(*times_s: float, seconds: float = 4.0) -> LevelCurve:
@@ -37,6 +37,15 @@ def test_events_within_80_ms_are_the_same_and_later_ones_are_not() -> None:
     near = known([knocks(1.0, 2.0), knocks(1.0, 2.0), knocks(1.06, 2.06)])
     far = known([knocks(1.0, 2.0), knocks(1.0, 2.0), knocks(1.12, 2.12)])
     assert near[2] > far[2] + 0.4
+
+
+def test_agreement_does_not_depend_on_the_order_of_takes() -> None:
+    """The nearest onset is not always the one that leaves most pairs: that to 0.56 s is at 0.62 s, which 0.68 s needs."""
+    takes = [knocks(0.5, 0.62, 2.0), knocks(0.56, 0.68, 2.0), knocks(2.0, 3.0)]
+    forward, backward = known(takes), known(takes[::-1])
+    assert forward == pytest.approx(backward[::-1])
+    assert match_onsets([0.5, 0.62], [0.57, 0.69]) == match_onsets([0.57, 0.69], [0.5, 0.62]) == (2, 2, 2)
+    assert match_onsets([0.62, 0.5], [0.57, 0.71]) == (1, 2, 2)
 
 
 def test_equal_takes_agree_wholly_also_where_all_are_silent() -> None:

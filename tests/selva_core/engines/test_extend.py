@@ -20,7 +20,7 @@ from selva_core.engine import (
     Waveform,
 )
 from selva_core.engines.network import NetworkEngine
-from selva_core.engines.stem_sampling import find_delay
+from selva_core.engines.stem_sampling import find_delay, locate_extension
 from selva_core.inference.known_latents import locate_earlier
 from selva_core.inference.windows import plan_windows
 from selva_core.models.nano_spec import NANO_SPEC
@@ -150,6 +150,53 @@ def test_every_latent_is_known_or_made(head_s: int, tail_s: int) -> None:
         assert sorted(made + known) == list(range(num_latents))
         assert (span.known.start == 0) == (head_s == 0)
         assert span.known.stop - span.first <= plan_windows(NANO_SPEC, earlier_s).num_latents
+
+
+@pytest.mark.parametrize("num_held", [0, HELD])
+@pytest.mark.parametrize("first_s", [Fraction(1, 240), Fraction(1, 25), Fraction(21, 10)])
+def test_a_stem_that_goes_on_again_and_again_by_little_is_made_anew_on_each_side(
+    num_held: int, first_s: Fraction
+) -> None:
+    """Less than half a latent was too little for a latent of its own: the new samples were silence, which faded into the old."""
+    spec = replace(NANO_SPEC, num_start_latents_held=num_held)
+    latent_s = Fraction(spec.latent_hop_samples, spec.sample_rate_hz)
+    request, duration_s = DOG, first_s
+    for head_s, tail_s in (
+        (Fraction(1, 200), Fraction(0)),
+        (Fraction(635, 1000), Fraction(1, 22050)),
+        (Fraction(0), Fraction(813, 1000)),
+        (Fraction(0), Fraction(1, 96000)),
+        (Fraction(1, 96000), Fraction(535, 1000)),
+    ):
+        num_earlier = plan_windows(spec, duration_s).num_latents
+        request = StemRequest(
+            prompt="dog barking", seed=9, extends=Extension(base=request, head_s=head_s, tail_s=tail_s)
+        )
+        duration_s += head_s + tail_s
+        num_latents = plan_windows(spec, duration_s).num_latents
+        assert request.extends is not None
+        span = locate_extension(request.extends, spec, duration_s=duration_s)
+        made = [index for stretch in span.stretches for index in range(stretch.start, stretch.stop)]
+        known = list(range(span.known.start, span.known.stop))
+        assert sorted(made + known) == list(range(num_latents))
+        assert not head_s or 0 in made
+        assert not tail_s or num_latents - 1 in made
+        assert not known or 0 <= span.known.start - span.first < span.known.stop - span.first <= num_earlier
+        assert abs(span.delay_s) <= latent_s / 2
+
+
+def test_a_head_shorter_than_half_a_latent_is_heard(footage_folder: Path) -> None:
+    engine, head_s = build_engine(replace(SPEC, num_start_latents_held=0)), Fraction(1, 200)
+    whole = PictureRange(path=footage_folder / "bikes.mp4", start_s=Fraction(1), duration_s=1 + head_s)
+    earlier = render(engine, whole.part(head_s, Fraction(1)), DOG)
+    extends = Extension(base=DOG, head_s=head_s, tail_s=Fraction(0), base_latents=earlier.latents)
+    longer = render(engine, whole, StemRequest(prompt="dog barking", seed=9, extends=extends))
+    assert np.abs(latents_of(longer)[0] - latents_of(earlier)[0]).min() > 0
+    assert np.array_equal(latents_of(longer)[1:32], latents_of(earlier)[1:32])
+    head, rate_hz = round(head_s * longer.sample_rate_hz), longer.sample_rate_hz
+    near = slice(rate_hz // 20, rate_hz // 10)
+    old, new = earlier.samples[near], longer.samples[head + near.start : head + near.stop]
+    assert np.corrcoef(old, new)[0, 1] > 0.5
 
 
 def test_an_extension_of_nothing_is_refused() -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
 import pytest
 
 from selva_core.models.catalog import file_path, find_model
+from selva_daemon.worker import model_info
 from selva_daemon.worker.model_info import ModelInfo, ModelInfoCache
 
 
@@ -26,12 +28,12 @@ INFO = ModelInfo(model_id="selva-small-16k", weights_sha256="ab" * 32, licence="
 
 
 def test_a_model_is_remembered_until_its_weights_change(one_model: Path, tmp_path: Path) -> None:
-    model_info = ModelInfoCache(tmp_path / "cache" / "models.json")
-    assert model_info.get(INFO.model_id) is None
-    model_info.put(INFO)
+    known = ModelInfoCache(tmp_path / "cache" / "models.json")
+    assert known.get(INFO.model_id) is None
+    known.put(INFO)
     assert ModelInfoCache(tmp_path / "cache" / "models.json").get(INFO.model_id) == INFO
     one_model.write_bytes(b"other weights")
-    assert model_info.get(INFO.model_id) is None
+    assert known.get(INFO.model_id) is None
 
 
 def test_a_model_is_remembered_for_each_precision_and_device_by_itself(
@@ -46,17 +48,32 @@ def test_a_model_is_remembered_for_each_precision_and_device_by_itself(
     assert ModelInfoCache(file, device="cuda").get(INFO.model_id, precision="bfloat16") is None
 
 
+def test_a_model_that_samples_otherwise_from_the_same_files_is_read_anew(
+    one_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else its stems would have the keys of earlier ones, and the cache would answer with those."""
+    file = tmp_path / "models.json"
+    ModelInfoCache(file).put(INFO)
+    model = find_model(INFO.model_id)
+    assert model.spec is not None
+    quieter = replace(model, spec=replace(model.spec, noise_scale=0.5))
+    monkeypatch.setattr(model_info, "find_model", {INFO.model_id: quieter}.__getitem__)
+    assert ModelInfoCache(file).get(INFO.model_id) is None
+    ModelInfoCache(file).put(INFO)
+    assert ModelInfoCache(file).get(INFO.model_id) == INFO
+
+
 def test_a_model_without_files_is_never_remembered(tmp_path: Path) -> None:
-    model_info = ModelInfoCache(tmp_path / "models.json")
-    model_info.put(msgspec.structs.replace(INFO, model_id="selva-echo"))
-    assert model_info.get("selva-echo") is None
+    known = ModelInfoCache(tmp_path / "models.json")
+    known.put(msgspec.structs.replace(INFO, model_id="selva-echo"))
+    assert known.get("selva-echo") is None
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{", '{"x": 1}'])
 def test_a_damaged_file_is_read_as_an_empty_one(content: str, one_model: Path, tmp_path: Path) -> None:
     file = tmp_path / "models.json"
     file.write_text(content)
-    model_info = ModelInfoCache(file)
-    assert model_info.get(INFO.model_id) is None
-    model_info.put(INFO)
-    assert model_info.get(INFO.model_id) == INFO
+    known = ModelInfoCache(file)
+    assert known.get(INFO.model_id) is None
+    known.put(INFO)
+    assert known.get(INFO.model_id) == INFO
