@@ -14,8 +14,11 @@ from pathlib import Path
 from selva_core.base.errors import WeightsMissingError
 
 NEGATIONS = frozenset(
-    {"no", "not", "without", "never", "except", "nothing", "none", "silent", "silence", "quiet"}
-)
+    {
+        *("no", "not", "without", "never", "except", "nothing", "none", "nobody", "neither", "nor", "cannot", "lacking", "minus"),
+        *("silent", "silently", "silence", "soundless", "noiseless", "inaudible", "quiet", "quietly"),
+    }
+)  # fmt: skip
 _NO_CONTENT = frozenset(
     {
         *("a", "an", "the", "of", "on", "in", "at", "to", "from", "with", "by", "and", "or", "for", "into", "over", "through"),

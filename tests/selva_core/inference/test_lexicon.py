@@ -47,7 +47,14 @@ def test_prompts_near_those_of_training_are_not(prompt: str) -> None:
         ("no dog barking", ("no",)),
         ("rain without wind", ("without",)),
         ("the dog doesn\u2019t bark", ("doesn't",)),
+        ("nobody knocks", ("nobody",)),
+        ("neither rain nor wind", ("neither", "nor")),
+        ("a soundless bell", ("soundless",)),
+        ("a muted bell", ()),
+        ("the clock cannot tick", ("cannot",)),
         ("a knot in a rope", ()),
+        ("somebody knocks", ()),
+        ("a minute hand ticks", ()),
     ],
 )
 def test_negations_are_found_as_words(prompt: str, found: tuple[str, ...]) -> None:
