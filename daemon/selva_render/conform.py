@@ -9,7 +9,6 @@ from pathlib import Path
 
 import opentimelineio as otio
 
-from selva_core.audio.wav import describe_cut_off
 from selva_core.base.paths import AppPaths
 from selva_core.base.render_options import RenderOptions
 from selva_daemon.client.client import Client
@@ -28,7 +27,7 @@ from selva_otio.formats.stem_metadata import iter_stems
 from selva_otio.picture.media_probe import ProbeMedia
 from selva_otio.placement.place_stems import Stem, place_stems
 from selva_otio.timelines import OpenTimeline, check_timeline_target, write_timeline
-from selva_render.conform_report import ConformReport
+from selva_render.conform_report import ConformReport, describe_damaged_files
 from selva_render.options import OutputOptions, choose_model, settle_sampling
 from selva_render.render import StatusListener, render_sheet, to_stem
 from selva_render.report import RenderReport
@@ -83,14 +82,13 @@ def plan_report(plan: ConformPlan, options: RenderOptions, output: OutputOptions
 
 
 def list_damaged_stems(plan: ConformPlan) -> list[str]:
-    """A sentence for each file of a stem that goes along and is cut off; what it lacks is silence in the new cut."""
+    """As `describe_damaged_files`, of the stems of a plan."""
     folder = plan.old.spotter.media.base_folder
     items = (move.stem.placed.item for move in plan.moves if move.stem.is_stem)
     files = (
         find_media_file(item.media_reference, folder) for item in items if isinstance(item, otio.schema.Clip)
     )
-    sentences = (describe_cut_off(file) for file in dict.fromkeys(files) if file is not None)
-    return [sentence for sentence in sentences if sentence is not None]
+    return describe_damaged_files(file for file in files if file is not None)
 
 
 def check_conform_target(old: Path, new: Path, output: OutputOptions) -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import csv
 import io
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 
+from selva_core.audio.wav import describe_cut_off
 from selva_core.base.rational import to_pair
 from selva_otio.conform.changes import KEPT, ChangeList, ShotChange, StemChange
 from selva_otio.conform.cut_shots import CutShot
@@ -23,6 +25,12 @@ CSV_FIELDS = (
     "file", "reason",
 )  # fmt: skip
 WHOLE_COLUMNS = ("CHANGE", "OLD IN", "NEW IN")
+
+
+def describe_damaged_files(files: Iterable[Path]) -> list[str]:
+    """A sentence for each file of a stem that goes along and is cut off; what it lacks is silence in the new cut."""
+    sentences = map(describe_cut_off, dict.fromkeys(files))
+    return [sentence for sentence in sentences if sentence is not None]
 
 
 @dataclass(kw_only=True)

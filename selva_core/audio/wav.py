@@ -252,8 +252,11 @@ def read_wave_audio(path: Path) -> WaveAudio:
                     raise ValueError(f"it is not PCM of 24 bits; got format {kind} of {bits} bits")
             elif head[:4] == b"data":
                 offset = file.tell()
-                if not rate_hz or offset + length > size_bytes:
-                    raise ValueError("it is cut off or damaged")
+                if not rate_hz:
+                    raise ValueError("it is damaged: nothing before its audio says how that is stored")
+                if (lacking := offset + length - size_bytes) > 0:
+                    lacking_s = lacking / (BYTES_PER_SAMPLE * channels * rate_hz)
+                    raise ValueError(f"it is cut off: its last {lacking_s:.2f} s are missing; make it again")
                 return WaveAudio(
                     path=path,
                     sample_rate_hz=rate_hz,

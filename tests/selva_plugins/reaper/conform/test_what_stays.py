@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from tests.selva_plugins.reaper.conform.rendered_projects import RenderedProject, conform, shot, split
+from tests.selva_plugins.reaper.conform.rendered_projects import (
+    RATE_HZ,
+    RenderedProject,
+    conform,
+    shot,
+    split,
+)
 from tests.selva_plugins.reaper.double import Item, World
 from tests.selva_plugins.reaper.double.state import Envelope
 
@@ -124,3 +130,14 @@ def test_items_of_the_user_on_a_stem_track_stay_and_are_named(world: World) -> N
     result = conform(world)
     assert own.position_s == 12.0
     assert "1 item on the stem tracks that Selva did not make stays where it is." in result.message
+
+
+def test_stems_whose_file_is_cut_off_are_named_and_whole_ones_are_not(world: World) -> None:
+    film = rendered(world)
+    film.pictures[1].values["D_POSITION"] = 30.0
+    file = world.home / "stems" / "Dog-1.wav"
+    with file.open("r+b") as stem:
+        stem.truncate(file.stat().st_size - RATE_HZ)  # 8 bits: a second
+    message = conform(world).message
+    assert "Dog-1.wav is cut off: its last 1.00 s are missing" in message
+    assert "Dog-0.wav" not in message

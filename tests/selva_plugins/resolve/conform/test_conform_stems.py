@@ -244,3 +244,18 @@ def test_a_clip_that_was_split_has_its_stem_in_both_parts(edited: Edited) -> Non
     assert set(edited.seen()) <= set(clicks_on(edited.scene.timeline, "Dog"))
     assert len({item.media for item in clips_on(edited.scene, "Dog")}) == 3
     assert "stems: 3 kept" in edited.conform()
+
+
+def test_a_stem_whose_file_is_cut_off_is_named_with_what_it_lacks_and_stays(edited: Edited) -> None:
+    media = clips_on(edited.scene, "Dog")[1].media
+    assert media is not None
+    file = Path(media.path)
+    file.write_bytes(file.read_bytes()[: -24_000 * 3])
+    edited.move(edited.clips[0], 100)
+    edited.move(edited.clips[1], 200)
+    text = edited.conform()
+    assert re.search(
+        rf"left as it is: {file.name} on Dog: .* is cut off: its last 0\.\d\d s are missing; make it again",
+        text,
+    )
+    assert edited.places() == [(40, 30, 0), (100, 40, 0)]

@@ -25,9 +25,10 @@ from selva_plugins.hosts.reaper.conform.old_cut import (
 )
 from selva_plugins.hosts.reaper.item_spans import SAME_S
 from selva_plugins.hosts.reaper.snapshot import ReaperSnapshot
-from selva_render.conform_report import ConformReport
+from selva_render.conform_report import ConformReport, describe_damaged_files
 
 COPY_IN_PLACE = "a copy of it lies on its picture"
+_MAX_LINES = 6
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +75,7 @@ class ProjectMarker:
 class ProjectConform:
     """A conform of one project. moves: only of items that change. missing: what no stem reaches. num_cues, missing_s: how many
     stretches that are, and how long; num_extended of them are the rest of a stem that goes on. actions: how many stems are
-    moved, trimmed and so on.
+    moved, trimmed and so on. damaged: a sentence for each file of a stem that is cut off.
     """
 
     new: NewCut
@@ -88,6 +89,7 @@ class ProjectConform:
     changes: ChangeList
     table: str
     actions: Counter[str]
+    damaged: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """What the script reads as `conform` in plan.json."""
@@ -114,8 +116,8 @@ class ProjectConform:
             lines.append("Every stem lies where its picture is; there is nothing to do.")
         if self.held:
             lines.append(f"{len(self.held)} left as they are:")
-            lines += [f"{held.label}: {held.reason}" for held in self.held[:6]]
-            lines += ["..."] if len(self.held) > 6 else []
+            lines += _first_lines([f"{held.label}: {held.reason}" for held in self.held])
+        lines += _first_lines(self.damaged)
         return "\n".join(lines)
 
     def _iter_markers(self) -> Iterator[ProjectMarker]:
@@ -198,7 +200,15 @@ class _ProjectPlanner:
             changes=changes,
             table=self._build_table(changes),
             actions=self._actions,
+            damaged=self._list_damaged(moves),
         )
+
+    def _list_damaged(self, moves: Sequence[StemMove]) -> tuple[str, ...]:
+        """Of stems that stay in the project, whichever of their takes is heard."""
+        items = [self._stem_of(move).item for move in moves] + [each.item for each in self._old.held]
+        takes = (take for item in items for take in (item.take, *item.takes))
+        files = (Path(source.file) for take in takes for source in take.sources if source.file)
+        return tuple(describe_damaged_files(files))
 
     def _identify(self, move: StemMove) -> tuple[str, str]:
         stem = self._stem_of(move)
@@ -294,6 +304,11 @@ class _ProjectPlanner:
         if not self._plans:
             return format_table((), ())
         return format_table(*ConformReport(plan=self._plans[0], changes=changes).to_table())
+
+
+def _first_lines(lines: Sequence[str]) -> list[str]:
+    """As many as a message box has room for."""
+    return [*lines[:_MAX_LINES], *(["..."] if len(lines) > _MAX_LINES else [])]
 
 
 def _guid_of(noted: Mapping[str, Any]) -> str:
