@@ -218,7 +218,7 @@ def _draw_scenes(scene_seeds: Sequence[int]) -> list[npt.NDArray[np.int64]]:
     ]
 
 
-def _with_interval(gains: Floats, drawn: Sequence[npt.NDArray[np.int64]]) -> list[float]:
+def _with_interval(gains: Floats, drawn: Sequence[npt.NDArray[np.int64]]) -> list[float | None]:
     """The mean, and its 90 % interval."""
     low, high = np.percentile([gains[indices].mean() for indices in drawn], INTERVAL)
     return [_mean(gains), round(float(low), 4), round(float(high), 4)]
@@ -230,8 +230,9 @@ def _within(values: Floats, truth: Floats) -> float | None:
     return round(float(np.corrcoef(one.ravel(), other.ravel())[0, 1]), 3) if one.any() else None
 
 
-def _mean(values: Floats) -> float:
-    return round(float(values.mean()), 4)
+def _mean(values: Floats) -> float | None:
+    """None of no values, as of sustained stems where all are impacts: JSON has no word for what is no number."""
+    return round(float(values.mean()), 4) if values.size else None
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

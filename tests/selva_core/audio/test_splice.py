@@ -143,7 +143,7 @@ def test_a_panned_stem_keeps_both_channels(tmp_path: Path) -> None:
 def test_a_missing_coarse_or_truncated_file_is_refused(old: Path, tmp_path: Path) -> None:
     soundfile.write(tmp_path / "coarse.wav", np.zeros(100), RATE_HZ, subtype="PCM_16")
     (tmp_path / "short.wav").write_bytes(old.read_bytes()[:5000])
-    with pytest.raises(MediaNotFoundError):
+    with pytest.raises(MediaNotFoundError, match=r"no file .*gone\.wav"):
         write(
             tmp_path / "n.wav",
             noise(2),

@@ -54,9 +54,9 @@ def test_a_file_of_another_program_has_no_provenance_and_one_that_is_no_wav_is_r
     other = read_stem_file(tmp_path / "other.wav")
     assert (other.provenance, other.labels, other.num_samples) == ({}, (), 100)
     (tmp_path / "text.wav").write_text("no sound")
-    with pytest.raises(MediaUnreadableError):
+    with pytest.raises(MediaUnreadableError, match="not a RIFF/WAVE file"):
         read_stem_file(tmp_path / "text.wav")
-    with pytest.raises(MediaNotFoundError):
+    with pytest.raises(MediaNotFoundError, match=r"no file .*gone\.wav"):
         read_stem_file(tmp_path / "gone.wav")
 
 

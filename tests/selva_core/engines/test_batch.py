@@ -199,5 +199,5 @@ def test_device_without_memory_fails_the_whole_call(
         raise MemoryError("CPU out of memory")
 
     monkeypatch.setattr(engine._network.generator, "flow", full)
-    with pytest.raises(OutOfMemoryError):
+    with pytest.raises(OutOfMemoryError, match="memory"):
         engine.render_batch([Watcher().request(clip, DOG) for clip in clips], settings=THREE_STEPS)

@@ -45,7 +45,7 @@ def test_unknown_model_and_missing_device_are_refused() -> None:
     with pytest.raises(UnknownModelError, match="selva-nano"):
         load_engine("selva-giant")
     if not torch.cuda.is_available():
-        with pytest.raises(DeviceUnavailableError):
+        with pytest.raises(DeviceUnavailableError, match="cuda"):
             load_engine("selva-nano", device="cuda")
 
 

@@ -357,10 +357,12 @@ def test_too_long_prompt_is_rendered_with_a_warning(engine: NetworkEngine, foota
 def test_missing_picture_and_range_outside_it_are_refused(
     engine: NetworkEngine, footage_folder: Path
 ) -> None:
-    with pytest.raises(MediaNotFoundError):
+    with pytest.raises(MediaNotFoundError, match=r"gone\.mp4"):
         render(engine, footage_folder / "gone.mp4", Fraction(1), DOG)
-    with pytest.raises(RangeOutsideMediaError):
+    with pytest.raises(RangeOutsideMediaError, match=r"bikes\.mp4"):
         render(engine, footage_folder / "bikes.mp4", Fraction(20), DOG)
+    [whole] = render(engine, footage_folder / "bikes.mp4", Fraction(1), DOG)
+    assert len(whole.samples) == whole.sample_rate_hz
 
 
 def test_no_request_gives_no_waveform_and_decodes_nothing(engine: NetworkEngine) -> None:

@@ -78,8 +78,11 @@ def test_seed_decides_the_noise_and_nothing_else_does() -> None:
     assert abs(one.std().item() - 1) < 0.1
 
 
-def test_largest_seed_is_accepted() -> None:
-    assert draw_noise(2**63 - 1, 4, 2).shape == (4, 2)
+def test_largest_seed_is_accepted_and_is_none_of_its_neighbours() -> None:
+    largest = draw_noise(2**63 - 1, 4, 2)
+    assert largest.shape == (4, 2)
+    assert torch.equal(largest, draw_noise(2**63 - 1, 4, 2))
+    assert not any(torch.equal(largest, draw_noise(seed, 4, 2)) for seed in (0, 1, 2**63 - 2))
 
 
 def test_windows_that_agree_are_one_flow() -> None:

@@ -93,11 +93,11 @@ def test_text_towers_and_tokenizer_train(corpus: Corpus, tmp_path: Path) -> None
     towers = train_text(corpus, tokenizer, tmp_path / "text.pt", settings=TWO_STEPS)
     states, mask = towers.t5_states(["a dog barking", "xylophone"])
     assert states.shape == (2, mask.shape[1], NANO_SPEC.t5.width)
-    assert towers.clip_states(["rain"]).shape == (
-        1,
-        NANO_SPEC.clip_text.num_tokens,
-        NANO_SPEC.clip_text.width,
-    )
+    assert not torch.equal(states[0], states[1])
+    rain, bell = towers.clip_states(["rain"]), towers.clip_states(["a bell"])
+    assert rain.shape == bell.shape == (1, NANO_SPEC.clip_text.num_tokens, NANO_SPEC.clip_text.width)
+    assert not torch.equal(rain, bell)
+    assert all(torch.isfinite(each).all() for each in (states, rain, bell))
 
 
 def test_autoencoder_and_vocoder_train(scenes: SceneSet, tmp_path: Path) -> None:
@@ -151,4 +151,4 @@ def test_batches_cut_latents_and_features_at_the_same_segments(
         assert (
             batch.latents.shape[1] / 10 == batch.features.shape[1] / NANO_SPEC.generator.num_sync_per_segment
         )
-        assert len(batch.prompts) == batch.latents.shape[0]
+        assert len(batch.prompts) == batch.latents.shape[0] == batch.features.shape[0] > 0

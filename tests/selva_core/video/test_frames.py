@@ -233,7 +233,7 @@ def test_one_frame_past_the_end_holds_the_last_and_more_is_refused(
 def test_range_outside_the_media_is_refused(numbered_video: MakeVideo, start_s: Fraction, speed: int) -> None:
     path = numbered_video("n.mp4", num_frames=50)
     picture = PictureRange(path=path, start_s=start_s, duration_s=Fraction(1), speed=Fraction(speed))
-    with pytest.raises(RangeOutsideMediaError):
+    with pytest.raises(RangeOutsideMediaError, match=r"n\.mp4"):
         read_frames(picture, size_px=SIZE_PX)
 
 
