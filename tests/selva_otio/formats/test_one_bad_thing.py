@@ -13,7 +13,9 @@ import opentimelineio as otio
 import pytest
 
 from selva_otio import load_timeline, write_timeline
+from selva_otio.errors import TimelineReadError
 from selva_otio.formats.options import ReadOptions
+from selva_otio.formats.source_loss import describe_left_out
 from selva_otio.timelines import open_timeline
 from tests.selva_otio.cuts import CutBuilder
 from tests.selva_otio.round_trips import spot
@@ -358,3 +360,82 @@ def test_an_adapter_that_prints_is_kept_off_standard_output(
     load_timeline(tmp_path / "cut.aaf")
     captured = capsys.readouterr()
     assert (captured.out, "a word of the adapter" in captured.err) == ("", True)
+
+
+MLT = """<mlt><profile frame_rate_num="25" frame_rate_den="1"/>
+<producer id="a"><property name="resource">/m/a.mov</property><property name="length">{length}</property></producer>
+<producer id="b"><property name="resource">/m/b.mov</property><property name="length">200</property></producer>
+<playlist id="p"><entry producer="b" in="5" out="29"/><blank length="{gap}"/>
+<entry producer="a" in="{start}" out="24">{freeze}</entry><entry producer="b" in="50" out="74"/></playlist>
+<playlist id="q"><blank length="7"/><entry producer="b" in="9" out="33"/></playlist>
+<tractor id="r"><track producer="p"/><track producer="q"/></tractor></mlt>"""
+MLT_VALUES = {"length": "200", "gap": "10", "start": "0", "freeze": ""}
+BAD_FREEZE = (
+    '<filter><property name="mlt_service">freeze</property><property name="frame">x</property></filter>'
+)
+
+
+@pytest.mark.parametrize(
+    ("bad", "whole"),
+    [
+        ({}, ["b.mov 0", "a.mov 35", "b.mov 60", "b.mov 7"]),
+        ({"length": "long"}, ["b.mov 0", "a.mov 35", "b.mov 60", "b.mov 7"]),
+        ({"freeze": BAD_FREEZE}, ["b.mov 0", "b.mov 60", "b.mov 7"]),
+        ({"start": "soon"}, ["b.mov 0", "b.mov 7"]),
+        ({"start": "90"}, ["b.mov 0", "b.mov 7"]),
+        ({"gap": "wide"}, ["b.mov 0", "b.mov 7"]),
+    ],
+)
+def test_a_bad_time_of_an_mlt_file_takes_only_what_stands_on_it(
+    tmp_path: Path, bad: dict[str, str], whole: list[str]
+) -> None:
+    (tmp_path / "cut.mlt").write_text(MLT.format(**{**MLT_VALUES, **bad}), encoding="utf-8")
+    timeline = load_timeline(tmp_path / "cut.mlt")
+    clips = list(timeline.find_clips())
+    read = [clip for clip in clips if isinstance(clip.media_reference, otio.schema.ExternalReference)]
+    assert [f"{clip.name} {clip.range_in_parent().start_time.value:.0f}" for clip in read] == whole
+    assert len(clips) == 4
+    lost = [str(clip.media_reference.metadata) for clip in clips if clip not in read]
+    assert all("not a time" in reason or "before it starts" in reason for reason in lost)
+
+
+def test_an_mlt_file_of_bad_times_alone_is_refused(tmp_path: Path) -> None:
+    text = MLT.format(**MLT_VALUES).replace('in="', 'in="x')
+    (tmp_path / "cut.mlt").write_text(text, encoding="utf-8")
+    with pytest.raises(TimelineReadError, match="start \\(in\\) of a clip is not a time"):
+        load_timeline(tmp_path / "cut.mlt")
+
+
+XMEML = """<xmeml version="5"><sequence><name>s</name><rate><timebase>25</timebase></rate><media><video><track>
+<clipitem><name>a</name><start>0</start><end>{end}</end><in>10</in><out>110</out>{file}</clipitem>
+<transitionitem><start>{first}</start><end>{last}</end><alignment>center</alignment></transitionitem>
+<clipitem><name>b</name><start>{start}</start><end>190</end><in>20</in><out>120</out>{file}</clipitem>
+</track></video></media></sequence></xmeml>"""
+XMEML_FILE = "<file><name>a.mov</name><pathurl>file:///m/a.mov</pathurl><duration>500</duration></file>"
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "cut", "num_lost"),
+    [("90", "100", 95, 0), ("90", "80", 90, 1), ("wrong", "100", 90, 1), ("", "", 90, 1)],
+)
+def test_a_damaged_transition_of_fcp7_xml_leaves_a_cut_and_is_counted(
+    tmp_path: Path, first: str, last: str, cut: int, num_lost: int
+) -> None:
+    text = XMEML.format(first=first, last=last, end="-1", start="-1", file=XMEML_FILE)
+    (tmp_path / "cut.xml").write_text(text, encoding="utf-8")
+    timeline = load_timeline(tmp_path / "cut.xml")
+    before, after = timeline.find_clips()
+    assert before.range_in_parent().end_time_exclusive().value == cut
+    assert after.range_in_parent().start_time.value == cut
+    assert after.source_range.start_time.value == 20 + cut - 90
+    assert sum("transitions whose times" in sentence for sentence in describe_left_out(timeline)) == num_lost
+
+
+def test_a_nested_sequence_without_a_rate_fails_alone(tmp_path: Path) -> None:
+    nest = "<sequence id='n'><name>n</name><media><video><track></track></video></media></sequence>"
+    text = XMEML.format(first="90", last="100", end="100", start="90", file=XMEML_FILE)
+    text = text.replace(XMEML_FILE, nest, 1)
+    (tmp_path / "cut.xml").write_text(text, encoding="utf-8")
+    first, second = load_timeline(tmp_path / "cut.xml").find_clips()
+    assert "does not say its frame rate" in str(first.media_reference.metadata)
+    assert second.media_reference.target_url == "file:///m/a.mov"

@@ -10,7 +10,7 @@ from fractions import Fraction
 import opentimelineio as otio
 
 from selva_core.base.rational import round_half_up
-from selva_otio.errors import DamagedItemError, TimelineReadError
+from selva_otio.errors import DamagedItemError
 from selva_otio.formats.fcp_xml.document import ITEM_TAGS, Document, is_later_channel
 from selva_otio.formats.fcp_xml.item_reader import ClipReader, TrackItem
 from selva_otio.formats.fcp_xml.markers import read_marker_elements
@@ -24,6 +24,8 @@ from selva_otio.formats.fcp_xml.values import (
     read_rate,
     read_timecode,
 )
+from selva_otio.formats.source_loss import note_left_out
+from selva_otio.picture.media import build_missing_reference
 from selva_otio.time.clock import note_drop_frame
 
 NAMESPACE = "fcp7_xml"
@@ -46,6 +48,12 @@ def build_sequence_timeline(document: Document) -> otio.schema.Timeline:
     reader = _SequenceReader(document)
     timeline.tracks.extend(reader.read_tracks(sequence, rate))
     reader.check_damage()
+    note_left_out(
+        timeline,
+        "Final Cut Pro 7 XML",
+        {"transitions whose times cannot be read": reader.num_bad_transitions},
+        "the clips beside them meet in a cut",
+    )
     timeline.tracks.markers.extend(read_marker_elements(sequence, rate, Fraction(0)))
     return timeline
 
@@ -53,7 +61,7 @@ def build_sequence_timeline(document: Document) -> otio.schema.Timeline:
 def _sequence_rate(sequence: ET.Element) -> Fraction:
     rate = read_rate(sequence)
     if rate is None:
-        raise TimelineReadError(f"{describe(sequence)} does not say its frame rate")
+        raise DamagedItemError(f"{describe(sequence)} does not say its frame rate")
     return rate
 
 
@@ -75,6 +83,7 @@ class _SequenceReader:
         self._depth = 0
         self._num_read = 0
         self._damage: list[DamagedItemError] = []
+        self.num_bad_transitions = 0
 
     def read_tracks(
         self, sequence: ET.Element, rate: Fraction, kinds: Sequence[str] = ("video", "audio")
@@ -109,7 +118,11 @@ class _SequenceReader:
                 continue
             item = entry.clip
             if item is None:
-                item = self._build_nest(entry.element, rate, kind, entry)
+                try:
+                    item = self._build_nest(entry.element, rate, kind, entry)
+                except DamagedItemError as error:
+                    self._count_damage(-1, [error])
+                    item = _build_clip_without_media(entry, error)
             if not self._depth:
                 item.metadata[NAMESPACE] = {"item": entry.index}
             track.append(item)
@@ -120,14 +133,7 @@ class _SequenceReader:
         self, element: ET.Element, rate: Fraction, clips: ClipReader
     ) -> list[TrackItem | _TransitionItem]:
         """The items of a track with their record frames, without overlaps, and the transitions between them."""
-        children = [
-            child
-            for child in map(self.document.resolve, element)
-            if child.tag in (*ITEM_TAGS, "transitionitem")
-        ]
-        transitions = [
-            _read_transition(child, rate) if child.tag == "transitionitem" else None for child in children
-        ]
+        children, transitions = self._read_transitions(element, rate)
         entries: list[TrackItem | _TransitionItem] = []
         damaged: list[tuple[ET.Element, int, DamagedItemError]] = []
         num_items = 0
@@ -158,6 +164,24 @@ class _SequenceReader:
             )
         return _remove_overlaps(entries)
 
+    def _read_transitions(
+        self, element: ET.Element, rate: Fraction
+    ) -> tuple[list[ET.Element], list[_TransitionItem | None]]:
+        """The items and transitions of a track, and for each what it is as a transition. Damaged transitions are left out."""
+        children: list[ET.Element] = []
+        transitions: list[_TransitionItem | None] = []
+        for child in map(self.document.resolve, element):
+            if child.tag not in (*ITEM_TAGS, "transitionitem"):
+                continue
+            try:
+                transition = _read_transition(child, rate) if child.tag == "transitionitem" else None
+            except DamagedItemError:
+                self.num_bad_transitions += 1
+                continue
+            children.append(child)
+            transitions.append(transition)
+        return children, transitions
+
     def _count_damage(self, num_read: int, errors: Sequence[DamagedItemError]) -> None:
         self._num_read += num_read
         self._damage.extend(errors)
@@ -181,9 +205,19 @@ class _SequenceReader:
         if sequence is not element:
             stack.markers.extend(read_marker_elements(sequence, own_rate, Fraction(0)))
         self._depth += 1
-        stack.extend(self.read_tracks(sequence, own_rate, (kind,)))
-        self._depth -= 1
+        try:
+            stack.extend(self.read_tracks(sequence, own_rate, (kind,)))
+        finally:
+            self._depth -= 1
         return stack
+
+
+def _build_clip_without_media(entry: TrackItem, error: DamagedItemError) -> otio.schema.Clip:
+    return otio.schema.Clip(
+        name=child_text(entry.element, "name"),
+        media_reference=build_missing_reference(error.message),
+        source_range=entry.source_range,
+    )
 
 
 def _track_name(element: ET.Element) -> str:
@@ -200,7 +234,7 @@ def _frames_range(start: int, length: int, rate: Fraction) -> otio.opentime.Time
 def _read_transition(element: ET.Element, rate: Fraction) -> _TransitionItem:
     start, end = read_frames(element, "start"), read_frames(element, "end")
     if start is None or end is None or not 0 <= start <= end:
-        raise TimelineReadError(
+        raise DamagedItemError(
             f"a transition runs from frame {start} to {end}; it starts at 0 or later and ends after its start"
         )
     ticks = read_frames(

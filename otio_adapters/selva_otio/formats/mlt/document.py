@@ -14,7 +14,7 @@ from pathlib import Path
 import opentimelineio as otio
 
 from selva_core.base.rational import round_half_up
-from selva_otio.errors import ClockError, TimelineReadError
+from selva_otio.errors import ClockError, DamagedItemError, TimelineReadError
 from selva_otio.formats.xml import load_xml
 from selva_otio.time.clock import TimelineClock, exact_rate
 
@@ -72,7 +72,7 @@ def read_property(part: ET.Element, name: str) -> str:
 
 
 def parse_frames(text: str, rate: Fraction, *, what: str) -> int:
-    """Whole frames of a time: a count, a clock time (00:00:03.503) or a label (00:00:03:12). Raises TimelineReadError.
+    """Whole frames of a time: a count, a clock time (00:00:03.503) or a label (00:00:03:12). Raises DamagedItemError.
 
     MLT writes each of the three, depending on the program; with a decimal comma where LC_NUMERIC had one.
     """
@@ -86,11 +86,11 @@ def parse_frames(text: str, rate: Fraction, *, what: str) -> int:
         seconds = Fraction((int(match[1]) * 60 + int(match[2])) * 60 + int(match[3]))
         frames = int(seconds) * math.ceil(rate) + int(match[4])
     else:
-        raise TimelineReadError(
+        raise DamagedItemError(
             f"{what} is not a time: {text[:60]!r}; a time is frames, or reads 00:00:03.503"
         )
     if abs(frames) > _MAX_FRAMES:
-        raise TimelineReadError(f"{what} is {text[:60]!r}; no timeline is that long")
+        raise DamagedItemError(f"{what} is {text[:60]!r}; no timeline is that long")
     return frames
 
 

@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
 import opentimelineio as otio
 
-from selva_otio.errors import TimelineReadError
+from selva_otio.errors import DamagedItemError, TimelineReadError
 from selva_otio.formats.mlt.document import MltDocument, load_document, parse_kdenlive_markers, read_property
 from selva_otio.formats.source_loss import note_left_out
 from selva_otio.picture.media import (
     build_media_url,
+    build_missing_reference,
     clean_file_name,
     is_windows_path,
     resolve_media_path,
@@ -43,7 +45,7 @@ def load_mlt(path: Path) -> otio.schema.Timeline:
     timeline.metadata[_NAMESPACE] = {"frame_rate": [rate.numerator, rate.denominator]}
     reader = _TractorReader(document)
     timeline.tracks.extend(reader.read_tracks(document.root))
-    reader.check_speeds()
+    reader.check_damage()
     guides = read_property(document.root, "kdenlive:sequenceproperties.guides")  # on the project before 23.04
     bin_playlist = document.parts.get("main_bin")
     if not guides and bin_playlist is not None:
@@ -81,11 +83,12 @@ def _is_users(element: ET.Element) -> bool:
 
 @dataclass(kw_only=True)
 class _Entry:
-    """An item and its frames on the track."""
+    """An item and its frames on the track. is_lost: whether its place is not known, because a time at or before it is damaged."""
 
     item: otio.core.Item
     start: int
     end: int
+    is_lost: bool = False
 
 
 class _TractorReader:
@@ -97,6 +100,7 @@ class _TractorReader:
         self._num_items = 0
         self._num_clips = 0
         self._bad_speeds: dict[str, TimelineReadError] = {}
+        self._damage: list[DamagedItemError] = []
 
     def read_tracks(self, tractor: ET.Element) -> list[otio.schema.Track]:
         """Video tracks from the lowest up, then audio tracks from the one nearest to the video down."""
@@ -133,7 +137,9 @@ class _TractorReader:
         entries = [
             entry for playlist in playlists for entry in self._read_playlist(playlist, is_sound=is_sound)
         ]
-        _append_entries(track, sorted(entries, key=lambda entry: (entry.start, entry.end)), self._document)
+        placed = [entry for entry in entries if not entry.is_lost]
+        _append_entries(track, sorted(placed, key=lambda entry: (entry.start, entry.end)), self._document)
+        track.extend(entry.item for entry in entries if entry.is_lost)
         return track
 
     def _find_playlists(self, tracks: list[ET.Element]) -> list[ET.Element]:
@@ -141,19 +147,28 @@ class _TractorReader:
         return [part for part in parts if part is not None and part.tag == "playlist"]
 
     def _read_playlist(self, playlist: ET.Element, *, is_sound: bool) -> Iterator[_Entry]:
-        cursor = 0
+        cursor, reason = 0, ""
         for child in playlist:
-            if child.tag == "blank":
-                cursor += max(0, self._document.frames(child.get("length"), what="the length of a gap"))
-                continue
             part = self._document.parts.get(child.get("producer", "")) if child.tag == "entry" else None
-            if part is None:
+            if part is None and child.tag != "blank":
                 continue
-            self._num_items += 1
+            self._num_items += part is not None
             if self._num_items > MAX_ITEMS:
                 raise TimelineReadError(f"{self._document.path} opens to more than {MAX_ITEMS} clips")
-            first, num_frames = self._read_span(child, part)
-            if num_frames:
+            first = num_frames = 0
+            try:
+                if part is None:
+                    cursor += max(0, self._document.frames(child.get("length"), what="the length of a gap"))
+                elif not reason:
+                    first, num_frames = self._read_span(child, part)
+            except DamagedItemError as error:
+                self._damage.append(error)
+                # An entry begins where the one before it ends: from here on no place of this playlist is known.
+                reason = reason or f"its place on the track is not known: {error.message}"
+            if part is not None and reason:
+                lost = self._build_damaged_clip(child, part, 1, reason)
+                yield _Entry(item=lost, start=cursor, end=cursor + 1, is_lost=True)
+            elif part is not None and num_frames:
                 item = self._build_item(child, part, first, num_frames, is_sound=is_sound)
                 yield _Entry(item=item, start=cursor, end=cursor + num_frames)
             cursor += num_frames
@@ -167,7 +182,7 @@ class _TractorReader:
             return first, max(0, frames(read_property(part, "length"), what="the length of a clip") - first)
         last = frames(out, what="the end (out) of a clip")
         if last < first - 1:
-            raise TimelineReadError(
+            raise DamagedItemError(
                 f"{self._document.path}: a clip of {part.get('id')!r} ends (out {last}) before it starts (in {first})"
             )
         return first, last - first + 1
@@ -181,11 +196,29 @@ class _TractorReader:
             nest.extend(track for track in self.read_tracks(part) if track.kind == kind)
             nest.source_range = self._document.time_range(first, num_frames)
             return nest
+        try:
+            return self._build_clip(entry, part, first, num_frames)
+        except DamagedItemError as error:
+            self._damage.append(error)
+            return self._build_damaged_clip(entry, part, num_frames, error.message)
+
+    def _build_damaged_clip(
+        self, entry: ET.Element, part: ET.Element, num_frames: int, reason: str
+    ) -> otio.schema.Clip:
+        """A clip without media, with the reason."""
+        return otio.schema.Clip(
+            name=self._read_name(entry, part),
+            media_reference=build_missing_reference(reason),
+            source_range=self._document.time_range(0, num_frames),
+        )
+
+    def _build_clip(
+        self, entry: ET.Element, part: ET.Element, first: int, num_frames: int
+    ) -> otio.schema.Clip:
         clip = otio.schema.Clip(
             name=self._read_name(entry, part), media_reference=self._build_reference(part)
         )
         speed, is_ramp = self._find_speed(part)
-        self._num_clips += 1
         start = Fraction(first) * abs(speed)
         if speed < 0:  # frame 0 of a reversed producer is the last of its media
             start = (self._read_length(part) - first - num_frames) * abs(speed)
@@ -201,10 +234,13 @@ class _TractorReader:
         clip.enabled = not _is_disabled(part)
         number = read_property(entry, "kdenlive:id") or read_property(part, "kdenlive:id")
         clip.markers.extend(marker.clone() for marker in self._document.bin_markers.get(number, ()))
+        self._num_clips += 1
         return clip
 
-    def check_speeds(self) -> None:
-        """Raises TimelineReadError when no clip has a speed that can be read: then nothing is left to make sound for."""
+    def check_damage(self) -> None:
+        """Raises TimelineReadError when no clip, or no speed of a clip, can be read: then nothing is left to make sound for."""
+        if self._damage and not self._num_clips:
+            raise self._damage[0]
         if self._bad_speeds and len(self._bad_speeds) >= self._num_clips:
             raise next(iter(self._bad_speeds.values()))
 
@@ -237,8 +273,9 @@ class _TractorReader:
         length = read_property(part, "length")
         if length:
             speed = abs(self._find_speed(part)[0])
-            num_frames = self._document.frames(length, what="the length of a media file") * (speed or 1)
-            reference.available_range = self._document.time_range(0, max(num_frames, Fraction(1)))
+            with suppress(DamagedItemError):  # the file itself says how long it is
+                num_frames = self._document.frames(length, what="the length of a media file") * (speed or 1)
+                reference.available_range = self._document.time_range(0, max(num_frames, Fraction(1)))
         return reference
 
     def _find_file(self, resource: str) -> Path:
