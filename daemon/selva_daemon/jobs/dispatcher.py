@@ -323,8 +323,12 @@ class Dispatcher:
             self._progress.record(event)
             devices = (worker.device_of(job_id) for worker in self.workers)
             device = next((device for device in devices if device is not None), "")
-            self._estimates.update(self._queue.job(job_id), event, device=device, now_s=self._clock())
-            self.publish_state_of(job_id)
+            job = self._queue.job(
+                job_id
+            )  # one read of its row: most of what a short job costs are its reports
+            self._estimates.update(job, event, device=device, now_s=self._clock())
+            if self._events.is_followed(job_id):
+                self._events.publish_job(self.job_status(job))
         elif isinstance(event, JobDone):
             self._estimates.learn(self._queue.job(job_id), event, now_s=self._clock())
             self._close(job_id, DONE, lambda: self._queue.finish(job_id, event.stems))

@@ -10,7 +10,10 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+import sys
+import threading
 import time
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -25,6 +28,13 @@ from selva_core.video.sequence_files import find_images
 PART_BYTES = 1 << 20
 WHOLE_BELOW_BYTES = 8 << 20
 YOUNG_S = 5.0
+SETTLED_S = 60.0
+"""Longer than a clock's tick on any file system, and than Linux takes to write out pages that a program maps: until then it may
+write to them without a new time of change.
+"""
+MAX_REMEMBERED_FILES = 4096
+HAS_CHANGE_TIMES = sys.platform != "win32"
+"""Whether files say when they were last changed in any way. Times of modification can be set back by any program."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,8 +87,63 @@ def require_unchanged(media: PictureRange, before: MediaState) -> None:
         )
 
 
+@dataclass(kw_only=True)
+class _Seen:
+    """A version of a file: when it was seen first, by the clock of RememberedHashes, and its hash where it is remembered."""
+
+    first_s: float
+    sha256: str | None = None
+
+
+class RememberedHashes:
+    """Hashes of files that have not changed since: many clips of a cut show the same few files.
+
+    A file is the same while its device, number, size, time of modification and time of change are; the last is set by the
+    system with every write and cannot be set back. A hash is remembered only when it was read SETTLED_S after the same times
+    were seen first: a later write then has another time, however coarse, and wrong, the clock of the file's system is. In
+    memory only, of the files used last; safe between threads.
+    """
+
+    def __init__(
+        self, *, max_files: int = MAX_REMEMBERED_FILES, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._max_files = max_files
+        self._clock = clock
+        self._seen: OrderedDict[tuple[int, ...], _Seen] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def hash(self, file: BinaryIO, read: Callable[[], str]) -> str:
+        """The hash of an open file: what was remembered, or what `read` gives."""
+        if not HAS_CHANGE_TIMES:
+            return read()
+        begun_s, version = self._clock(), _version(file)
+        with self._lock:
+            seen = self._seen.setdefault(version, _Seen(first_s=begun_s))
+            self._seen.move_to_end(version)
+            while len(self._seen) > self._max_files:
+                self._seen.popitem(last=False)
+            if seen.sha256 is not None:
+                return seen.sha256
+        sha256 = read()
+        if begun_s - seen.first_s >= SETTLED_S and _version(file) == version:
+            seen.sha256 = sha256
+        return sha256
+
+
+def _version(file: BinaryIO) -> tuple[int, ...]:
+    status = os.fstat(file.fileno())
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+
+
+_REMEMBERED = RememberedHashes()
+
+
 def identify_media(
-    path: Path, *, now_s: float | None = None, on_hashed: OnHashed = lambda done, total: None
+    path: Path,
+    *,
+    now_s: float | None = None,
+    on_hashed: OnHashed = lambda done, total: None,
+    remembered: RememberedHashes = _REMEMBERED,
 ) -> MediaIdentity:
     """Raises MediaNotFoundError, MediaUnreadableError, and what `on_hashed` raises."""
     if path.exists():
@@ -87,8 +152,14 @@ def identify_media(
         with path.open("rb") as file:
             status = os.fstat(file.fileno())
             whole = status.st_size <= WHOLE_BELOW_BYTES or _is_young(status, now_s)
-            report = partial(_report_share, on_hashed, status.st_size)
-            digest = _hash_whole(file, report) if whole else _hash_parts(file, status.st_size)
+            read = (
+                partial(_hash_whole, file, partial(_report_share, on_hashed, status.st_size))
+                if whole
+                else partial(_hash_parts, file, status.st_size)
+            )
+            # The whole of a big young file is no hash of its parts.
+            is_usual = status.st_size <= WHOLE_BELOW_BYTES or not whole
+            digest = remembered.hash(file, read) if is_usual else read()
     except FileNotFoundError as exc:
         raise _not_found(path) from exc
     except OSError as exc:

@@ -16,7 +16,10 @@ from selva_core.base.errors import MediaNotFoundError, MediaUnreadableError, Ren
 from selva_core.base.media import ImageSequence, PictureRange
 from selva_daemon.worker.media_identity import (
     PART_BYTES,
+    SETTLED_S,
     WHOLE_BELOW_BYTES,
+    MediaIdentity,
+    RememberedHashes,
     identify_media,
     identify_picture,
     read_state,
@@ -79,7 +82,17 @@ def test_hashing_a_big_file_can_be_stopped_between_blocks(tmp_path: Path) -> Non
         identify_media(file, now_s=LONG_AGO_S, on_hashed=stop)
 
 
+def wait_for_next_tick(file: Path) -> None:
+    """Until a change has another time than the last one of `file`: older systems count in ticks of some milliseconds."""
+    probe = file.with_suffix(".tick")
+    probe.touch()
+    while probe.stat().st_ctime_ns <= file.stat().st_ctime_ns:
+        probe.touch()
+    probe.unlink()
+
+
 def change_in_place(file: Path) -> None:
+    wait_for_next_tick(file)
     with file.open("r+b") as stream:
         stream.write(b"another picture")
     os.utime(file, (LONG_AGO_S, LONG_AGO_S))
@@ -108,6 +121,92 @@ def test_media_that_is_changed_meanwhile_is_reported_even_with_its_old_time(
     change(tmp_path / "s" / "shot.0003.png")
     with pytest.raises(MediaUnreadableError, match="changed while it was read"):
         require_unchanged(media, before)
+
+
+class Readings:
+    """Identifies one file with hashes remembered by a clock of its own, and counts how often it is read."""
+
+    def __init__(self, file: Path, *, max_files: int = 10) -> None:
+        self.now_s, self.count = 1000.0, 0
+        self._file = file
+        self.remembered = RememberedHashes(max_files=max_files, clock=lambda: self.now_s)
+
+    def identify(self, after_s: float = 0.0, file: Path | None = None) -> MediaIdentity:
+        self.now_s += after_s
+        return identify_media(file or self._file, on_hashed=self._count, remembered=self.remembered)
+
+    def _count(self, done_bytes: int, total_bytes: int) -> None:
+        self.count += 1
+
+
+@pytest.fixture
+def small_file(tmp_path: Path) -> Path:
+    file = tmp_path / "a"
+    file.write_bytes(b"a picture" * 100)
+    os.utime(file, (LONG_AGO_S, LONG_AGO_S))
+    return file
+
+
+needs_change_times = pytest.mark.skipif(
+    sys.platform == "win32", reason="without times of change no hash is remembered"
+)
+
+
+@needs_change_times
+def test_a_file_that_was_seen_for_a_while_is_read_once(small_file: Path) -> None:
+    readings = Readings(small_file)
+    first = readings.identify()
+    assert [readings.identify(after_s) for after_s in (SETTLED_S, 1.0, 1000.0)] == [first] * 3
+    assert readings.count == 2
+
+
+def test_a_file_that_was_not_seen_for_long_is_read_each_time(small_file: Path) -> None:
+    readings = Readings(small_file)
+    for _ in range(4):
+        readings.identify(SETTLED_S / 4)
+    assert readings.count == 4
+
+
+@needs_change_times
+@pytest.mark.parametrize("change", [change_in_place, replace_by_another])
+def test_a_file_that_changed_is_read_again_even_with_its_old_time(
+    small_file: Path, change: Callable[[Path], None]
+) -> None:
+    readings = Readings(small_file)
+    readings.identify()
+    before = readings.identify(SETTLED_S)
+    change(small_file)
+    count = readings.count
+    assert readings.identify(SETTLED_S) == identify_media(small_file)
+    assert readings.count == count + 1
+    assert (readings.identify() == before) is (change is replace_by_another)
+
+
+@needs_change_times
+def test_a_hash_of_bytes_that_changed_while_they_were_read_is_not_remembered(small_file: Path) -> None:
+    readings = Readings(small_file)
+    readings.identify()
+    readings.now_s += SETTLED_S
+    identify_media(
+        small_file,
+        on_hashed=lambda done, total: change_in_place(small_file),
+        remembered=readings.remembered,
+    )
+    count = readings.count
+    assert readings.identify(SETTLED_S) == identify_media(small_file)
+    assert readings.count == count + 1
+
+
+@needs_change_times
+def test_hashes_of_the_files_used_last_are_remembered(small_file: Path, tmp_path: Path) -> None:
+    other = big_file(tmp_path / "b")
+    readings = Readings(small_file, max_files=1)
+    for file in (small_file, other, small_file):
+        readings.identify(SETTLED_S, file)
+    count = readings.count
+    readings.identify(SETTLED_S)
+    readings.identify(SETTLED_S)
+    assert readings.count == count + 1
 
 
 def sequence_at(folder: Path, *, image_bytes: int = 100, num_images: int = 12) -> PictureRange:
