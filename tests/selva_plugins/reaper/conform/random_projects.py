@@ -11,13 +11,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 from selva_otio.time.clock import sample_index
 from selva_plugins.hosts.reaper.conform.plan import ProjectConform, plan_project
 from selva_plugins.hosts.reaper.snapshot import parse_snapshot
 from tests.selva_otio.conform.random_cuts import MEDIA_FRAMES, TRACKS, RandomPair, RandomShot
 from tests.selva_plugins.reaper.conform.rendered_projects import RATE_HZ, conform, place_plan, plan_stem
-from tests.selva_plugins.reaper.double import Item, Project, Source, World
+from tests.selva_plugins.reaper.double import Item, Project, Source, Take, Track, World
 from tests.selva_plugins.reaper.scenes import project_with
 
 NEAR_S = Fraction(1, 10_000_000)
@@ -37,8 +38,9 @@ class RandomProject:
     def build(cls, world: World, seed: int) -> RandomProject:
         pair = RandomPair.build(seed)
         pictures = [item for _, item in _lay_out(pair.old, pair.rate)]
-        rate_hz = float(pair.rate)
-        project = project_with(world, *pictures, frame_rate_hz=rate_hz, sample_rate_hz=float(RATE_HZ))
+        project = project_with(
+            world, *pictures, frame_rate_hz=float(pair.rate), **_choose_settings(seed, pair.rate)
+        )
         built = cls(world=world, pair=pair, project=project, pictures=pictures)
         shots = [shot for shot in pair.old if shot.media]
         plan = []
@@ -50,7 +52,25 @@ class RandomProject:
                 handle_s, after_s = before / pair.rate, after / pair.rate
                 plan.append(plan_stem(world, item, stem_track.name, name, handle_s=handle_s, after_s=after_s))
         place_plan(world, plan)
+        built._dress(random.Random(f"dress {seed}"))  # noqa: S311 - the same for the same seed
         return built
+
+    def _dress(self, chance: random.Random) -> None:
+        """What an editor does that changes no picture: groups with their stems, lanes that play, another take."""
+        has_lanes, has_groups, has_takes = (chance.random() < 0.4 for _ in range(3))
+        if has_lanes:
+            self.project.tracks[_video_track(self.project)].values["I_FREEMODE"] = 2.0
+        for number, item in enumerate(self.pictures, start=1):
+            item.values["C_LANEPLAYS"] = float(has_lanes)
+            if has_groups:
+                for each in (item, *self._stems_of(item)):
+                    each.values["I_GROUPID"] = float(number)
+            if has_takes:
+                item.takes.insert(0, Take(source=Source.video("/media/other.mov", 10.0)))
+                item.active = 1
+
+    def _stems_of(self, item: Item) -> list[Item]:
+        return [stem for stem in self.project.items if f'"{item.guid}"' in stem.ext.get("selva", "")]
 
     def edit(self, chance: random.Random) -> None:
         """Turn the cut into the new one: shots that are still the same keep their items, others are new items; now and then the
@@ -70,7 +90,13 @@ class RandomProject:
             item.values["D_POSITION"] = fresh.position_s
             item.active_take.source = fresh.active_take.source
             items.append(item)
-        self.project.tracks[_video_track(self.project)].items[:] = items
+        video = self.project.tracks[_video_track(self.project)]
+        for item in items:
+            item.values["C_LANEPLAYS"] = float(video.values["I_FREEMODE"] == 2.0)
+        upper = [item for item in items if chance.random() < 0.3] if chance.random() < 0.3 else []
+        video.items[:] = [item for item in items if item not in upper]
+        if upper:
+            self.project.tracks.insert(0, Track(name="Inserts", items=upper))
 
     def _rename(self, chance: random.Random) -> Callable[[str], str]:
         """Media that were moved to another folder, or exported anew in another format."""
@@ -81,9 +107,18 @@ class RandomProject:
         return lambda name: f"/online/{Path(name).stem}.mxf"
 
     def _ripple(self, item: Item, shift_s: float) -> None:
-        for stem in self.project.items:
-            if f'"{item.guid}"' in stem.ext.get("selva", ""):
-                stem.values["D_POSITION"] += shift_s
+        for stem in self._stems_of(item):
+            stem.values["D_POSITION"] += shift_s
+
+
+def _choose_settings(seed: int, rate: Fraction) -> dict[str, Any]:
+    """What a project may have besides: a sample rate other than that of its stems, or none; a start offset; drop-frame labels."""
+    chance = random.Random(f"settings {seed}")  # noqa: S311 - the same settings for the same seed
+    return {
+        "sample_rate_hz": chance.choice([float(RATE_HZ), 44_100.0, 96_000.0, None]),
+        "start_offset_s": chance.choice([0.0, 3600.0, -10.0, float(86_400 / rate), 0.123]),
+        "is_drop_frame": rate.denominator == 1001 and chance.random() < 0.5,
+    }
 
 
 def _video_track(project: Project) -> int:
