@@ -63,7 +63,7 @@ return function(selva)
       new_folder = folder,
       on_refused = function(message)
         show_message(message)
-        show_form_again()
+        if project.is_open(proj) then show_form_again() end
       end,
     })
   end

@@ -271,7 +271,7 @@ return function(selva)
         if not answer or type(answer.conform) ~= "table" then
           return callbacks.show("The answer of the bridge cannot be read: " .. tostring(problem))
         end
-        if not reaper.ValidatePtr2(proj, proj, "ReaProject*") then
+        if not project.is_open(proj) then
           return callbacks.show("The project was closed meanwhile.")
         end
         return offer(proj, answer.conform, text, callbacks)

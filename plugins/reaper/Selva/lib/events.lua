@@ -4,6 +4,7 @@
 return function(selva)
   local bridge = selva.import("bridge")
   local native = selva.import("native")
+  local project = selva.import("project")
 
   local events = {}
 
@@ -61,7 +62,7 @@ return function(selva)
       if status and status.state == "ready" then
         local plan, problem = bridge.read_plan(folder)
         if not plan then return show("The answer of the bridge cannot be read: " .. tostring(problem)) end
-        if not reaper.ValidatePtr2(proj, proj, "ReaProject*") then return show("The project was closed meanwhile.") end
+        if not project.is_open(proj) then return show("The project was closed meanwhile.") end
         return show(events.apply(proj, plan.placements))
       end
       if reaper.time_precise() - begun_s > GIVE_UP_S then

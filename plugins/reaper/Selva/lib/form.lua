@@ -96,6 +96,11 @@ return function(selva)
   function form.ask_sounds(proj, title, on_answer)
     local values = read_remembered(proj)
     local function submit(answers)
+      -- ReaImGui's window stands beside REAPER's own, so that the project may be closed under it.
+      if not project.is_open(proj) then
+        reaper.MB("The project was closed meanwhile. Open it and run the action again.", "Selva", 0)
+        return
+      end
       answers.sounds = json.array(answers.sounds)
       project.write(proj, PROJECT_KEY, answers)
       on_answer(answers)

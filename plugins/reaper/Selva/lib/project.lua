@@ -67,6 +67,11 @@ return function(selva)
     return nameless, not nameless and namesake or nil
   end
 
+  -- Whether a project is still open: REAPER refuses every call with one that was closed, and the script ends there.
+  function project.is_open(proj)
+    return reaper.ValidatePtr2(0, proj, "ReaProject*")
+  end
+
   function project.is_active(proj)
     return proj == reaper.EnumProjects(-1)
   end

@@ -35,6 +35,13 @@ class OpenProjects(System):
         self.projects.append(project)
         return project
 
+    def close_project(self, project: Project) -> None:
+        """Close its tab; REAPER always has one, an empty one where it was the last."""
+        self.projects.remove(project)
+        self.active = 0
+        if not self.projects:
+            self.add_project()
+
     @property
     def project(self) -> Project:
         return self.projects[self.active]

@@ -114,3 +114,16 @@ def test_reaimgui_window_can_be_left(tmp_path: Path, how: str) -> None:
     world.tick(3)
     assert (bridge.started, world.is_idle) == ([], True)
     world.assert_clean()
+
+
+def test_a_project_that_was_closed_under_the_reaimgui_window_is_said(tmp_path: Path) -> None:
+    world = World(Profile(has_imgui=True), tmp_path)
+    project, _, bridge = open_scene(world)
+    run_action(world, GENERATE)
+    world.tick(3)
+    world.close_project(project)
+    world.imgui.pressed = "Generate"
+    world.tick(3)
+    assert world.messages[-1].startswith("The project was closed meanwhile.")
+    assert (bridge.started, world.is_idle) == ([], True)
+    world.assert_clean()

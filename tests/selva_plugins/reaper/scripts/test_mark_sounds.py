@@ -142,3 +142,14 @@ def test_resolve_is_pointed_to_the_file_that_it_imports() -> None:
     )  # fmt: skip
     with pytest.raises(SelvaError, match="selva events"):
         find_events(request)
+
+
+def test_a_project_that_was_closed_meanwhile_is_said_and_the_script_ends(world: World) -> None:
+    project, stem = placed_stem(world)
+    bridge = FakeBridge(world)
+    run_action(world, MARK_SOUNDS)
+    bridge.finish([entry(stem, (0.5, "-9 dB"))])
+    world.close_project(project)
+    world.tick(4)
+    assert world.messages[-1] == "The project was closed meanwhile."
+    assert stem.active_take.markers == []
