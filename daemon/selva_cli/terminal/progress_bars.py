@@ -46,10 +46,13 @@ class ProgressLines:
 
 
 class TimeLeft:
-    """How long all jobs of a render still take: as the daemon says, else as fast as they went so far."""
+    """How long all jobs of a render still take: as the daemon says, else as fast as they went so far.
+
+    num_jobs: as many as are expected; where more come, as for the takes of a stem that is made longer, they count too.
+    """
 
     def __init__(self, *, num_jobs: int, clock: Callable[[], float] = time.monotonic) -> None:
-        self._num_jobs = max(num_jobs, 1)
+        self._num_expected = max(num_jobs, 1)
         self._clock = clock
         self._started_s: float | None = None
         self._num_finished = 0
@@ -57,9 +60,13 @@ class TimeLeft:
         self._ends_s: dict[str, float | None] = {}
 
     @property
+    def num_jobs(self) -> int:
+        return max(self._num_expected, self._num_finished + len(self._ends_s))
+
+    @property
     def fraction(self) -> float:
         """Of the whole work, 0..1."""
-        return min((self._num_finished + sum(self._fractions.values())) / self._num_jobs, 1.0)
+        return min((self._num_finished + sum(self._fractions.values())) / self.num_jobs, 1.0)
 
     def update(self, status: JobStatus) -> None:
         now_s = self._clock()
@@ -78,7 +85,7 @@ class TimeLeft:
         """None when nothing can be said yet."""
         now_s = self._clock()
         ends_s = [end_s for end_s in self._ends_s.values() if end_s is not None]
-        num_unfinished = self._num_jobs - self._num_finished
+        num_unfinished = self.num_jobs - self._num_finished
         if ends_s and len(ends_s) >= num_unfinished:
             return max(max(ends_s) - now_s, 0.0)
         if self._started_s is None or self.fraction < _MIN_MEASURED:
@@ -94,7 +101,6 @@ class RenderBars:
     ) -> None:
         """console: by default that of standard error."""
         console = console or Console(stderr=True)
-        self._num_clips = num_clips
         self._num_finished = 0
         self._clock = clock
         self._left = TimeLeft(num_jobs=num_clips, clock=clock)
@@ -136,7 +142,7 @@ class RenderBars:
         elif self._lines.is_due:
             stage = f"{job.clip.name}: {status.stage or status.state}"
             parts = [
-                f"{self._num_finished} of {self._num_clips} clips",
+                f"{self._num_finished} of {self._left.num_jobs} clips",
                 f"{self._left.fraction:.0%}",
                 stage,
                 _format_left(self._left.seconds()),
@@ -160,7 +166,7 @@ class RenderBars:
         bar = self._running.pop(status.job_id, None)
         if bar is not None:
             self._progress.remove_task(bar)
-        self._progress.advance(self._all)
+        self._progress.update(self._all, advance=1, total=self._left.num_jobs)
 
 
 def _format_left(seconds: float | None) -> str:

@@ -58,6 +58,19 @@ def test_a_log_gets_a_line_now_and_then(capsys: pytest.CaptureFixture[str]) -> N
     assert lines[0] == "selva: 0 of 2 clips, 14%, yard: sampling, 1 min 0 s left"
 
 
+def test_jobs_beyond_the_clips_count_too(capsys: pytest.CaptureFixture[str]) -> None:
+    """A conform makes each take of a stem that goes on in a job of its own: "5 of 3 clips, 100%" was shown."""
+    clock = Clock()
+    show, job = bars(clock, num_clips=2), cast(Any, Job)
+    for job_id in "abcde":
+        show(job, status(job_id, state="queued"))
+    for job_id in "abc":
+        show(job, status(job_id, state="done"))
+    clock.now_s += LINE_EVERY_S
+    show(job, status("d", fraction=0.5, stage="sampling"))
+    assert capsys.readouterr().err.splitlines()[0].startswith("selva: 3 of 5 clips, 70%, yard: sampling")
+
+
 def test_what_is_over_soon_writes_no_line(capsys: pytest.CaptureFixture[str]) -> None:
     clock = Clock()
     show, job = bars(clock, num_clips=1), cast(Any, Job)
