@@ -5,16 +5,31 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import get_type_hints
 
 import pytest
 
+import selva_daemon.protocol.errors
+import selva_otio.errors
+import selva_panel.errors
+import selva_plugins.errors
+import selva_plugins.hosts.resolve.errors
+from selva_core.base.errors import SelvaError
 from selva_daemon.protocol.status import JobStatus
 from tests.selva_panel.page.conftest import ROOT, WEB
 
 STATIC = ROOT / "plugins" / "panel" / "selva_panel" / "static"
 LANGUAGES = ("de", "ja")
+ERROR_MODULES = (
+    SelvaError.__module__,
+    selva_otio.errors.__name__,
+    selva_daemon.protocol.errors.__name__,
+    selva_plugins.errors.__name__,
+    selva_plugins.hosts.resolve.errors.__name__,
+    selva_panel.errors.__name__,
+)
 
 
 def files_below(folder: Path) -> dict[str, bytes]:
@@ -125,3 +140,27 @@ def test_strings_that_no_source_names_are_not_carried_along() -> None:
         if f'"{key.removesuffix(".one")}"' not in source and not key.startswith(by_value)
     ]
     assert unused == []
+
+
+def test_every_code_of_an_error_that_the_page_may_be_sent_has_words() -> None:
+    strings = read_strings("en")
+    codes = {error.code for error in _list_errors(SelvaError)} | {
+        "look-uncalibrated",
+        "clip-problem",
+        "clip-warning",
+    }
+    assert {"media-not-found", "worker-died", "resolve-silent", "panel-nothing"} <= codes
+
+    def has_words(code: str) -> bool:
+        """As the page looks for them: by the code, or by what it begins with."""
+        return f"error.{code}" in strings or ("-" in code and has_words(code.rpartition("-")[0]))
+
+    assert sorted(code for code in codes if not has_words(code)) == []
+
+
+def _list_errors(kind: type[SelvaError]) -> Iterator[type[SelvaError]]:
+    """Of the rooms that the panel works with."""
+    for error in kind.__subclasses__():
+        if error.__module__ in ERROR_MODULES:
+            yield error
+        yield from _list_errors(error)

@@ -134,6 +134,21 @@ def test_faults_lose_nothing_and_are_shown_once(run_browser: RunScript) -> None:
     assert seen["playsAfterTwoPresses"] is False
 
 
+def test_messages_of_the_server_are_in_the_language_of_the_page_by_their_codes(
+    run_browser: RunScript,
+) -> None:
+    seen = run_browser("languages.mjs")
+    assert_clean(seen)
+    for language, begins in (("de", "⚠ Der Speicher reicht nicht."), ("ja", "⚠ メモリが足りません。")):
+        assert seen[language]["notice"].startswith(begins)
+        assert seen[language]["detail"] == ["en", "CUDA ran out of memory on take 2"]
+        assert seen[language]["unknown"] == "⚠ a fault of tomorrow", "what has no words is shown as it came"
+    assert seen["de"]["clip"].startswith("⚠ Die Bilddatei fehlt.")
+    assert seen["de"]["footer"] == "Kein Clip des Schnitts kann gerendert werden; jeder sagt, warum."
+    assert seen["en"]["notice"] == "⚠ CUDA ran out of memory on take 2"
+    assert seen["en"]["detail"] is None
+
+
 def test_two_thousand_clips_open_with_only_what_is_on_the_screen(run_browser: RunScript) -> None:
     seen = run_browser("large.mjs", 2000, 10, 20)
     assert_clean(seen)

@@ -12,9 +12,12 @@ from selva_core.base.paths import AppPaths
 from selva_core.models.catalog import find_model
 from selva_core.models.licences import AcceptedLicences, Licence
 from selva_daemon.client.async_client import AsyncClient
+from selva_daemon.client.launch import start_daemon
+from selva_daemon.protocol.connection import read_connection
 from selva_daemon.protocol.errors import (
     DaemonError,
     DaemonStartError,
+    DaemonUnavailableError,
     InvalidRequestError,
     UnknownRequestError,
 )
@@ -27,6 +30,8 @@ IDLE_POLL_S = 5.0
 """While no page is open and nothing is under way."""
 MODELS_EVERY = 10
 """Polls: the models that are installed change when somebody fetches one."""
+SILENT_AFTER_S = 2.5
+"""How long a daemon that runs may take to say how it is, before the page no longer calls it ready."""
 ESTIMATE_FROM_JOBS = 50
 MAX_LISTED = 200
 
@@ -47,13 +52,12 @@ class DaemonLink:
         """The connected client; a daemon is started where none runs. Raises DaemonError."""
         async with self._connecting:
             if self._client is None:
-                self._show(state="starting", message="")
+                self._show(state="starting", message="", code="")
                 try:
                     self._client = await AsyncClient.connect(start_if_needed=True, paths=self._paths)
                     await self._load_in_advance(self._client)
                 except SelvaError as error:
-                    state = "broken" if isinstance(error, DaemonStartError) else "absent"
-                    self._show(state=state, message=error.message)
+                    self._show_error(error, "broken" if isinstance(error, DaemonStartError) else "absent")
                     raise
             return self._client
 
@@ -73,7 +77,8 @@ class DaemonLink:
         """Ask for the daemon's state once, and show it."""
         try:
             client = await self.client()
-            status = await client.status()
+            await self._start_again(client)
+            status = await self._status_of(client)
             listed = await client.jobs(states=[QUEUED, RUNNING], limit=MAX_LISTED)
             if self._num_polls % MODELS_EVERY == 0:
                 self._models = await client.models()
@@ -82,17 +87,44 @@ class DaemonLink:
         except DaemonError as error:
             self.lose(error)
         except SelvaError as error:
-            self._show(state="broken", message=error.message)
+            self._show_error(error, "broken")
         else:
             self._show_status(status)
             self._show_others(listed)
+
+    async def _start_again(self, client: AsyncClient) -> None:
+        """Start a daemon whose process has gone. The client stays: it connects anew by itself, and what waits for an answer
+        goes to the new daemon. Raises DaemonError.
+        """
+        try:
+            if (await asyncio.to_thread(read_connection, self._paths.connection_file)).process_is_alive:
+                return
+        except DaemonUnavailableError:
+            pass  # it has ended in good order, and has taken its file away
+        self._show(state="starting", message="", code="")
+        await asyncio.to_thread(start_daemon, self._paths)
+        await self._load_in_advance(client)
+
+    async def _status_of(self, client: AsyncClient) -> DaemonStatus:
+        """The daemon's state; while one that runs gives no answer, that is shown. Raises DaemonError."""
+        asking = asyncio.ensure_future(client.status())
+        try:
+            done, _ = await asyncio.wait([asking], timeout=SILENT_AFTER_S)
+            if not done and self._session.daemon["state"] == "ready":
+                self._show(state="silent", message="", code="")
+            return await asking
+        finally:
+            asking.cancel()
 
     def lose(self, error: SelvaError) -> None:
         """The daemon does not answer: connect anew at the next poll."""
         client, self._client = self._client, None
         if client is not None:
             client.close()
-        self._show(state="broken", message=error.message)
+        self._show_error(error, "broken")
+
+    def _show_error(self, error: SelvaError, state: str) -> None:
+        self._show(state=state, message=error.message, code=error.code)
 
     def close(self) -> None:
         if self._client is not None:
@@ -129,6 +161,7 @@ class DaemonLink:
         self._show(
             state="ready",
             message="; ".join(process.problem for process in status.processes if process.problem),
+            code="",
             model=model,
             device=status.device,
             yielded=status.yielded,

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from selva_core.base.child_process import own_environment, popen_options, python_executable
+from selva_core.base.errors import DownloadError
 from selva_core.base.paths import AppPaths
 from selva_core.models.catalog import Model, default_models_dir, find_model, missing_files, require_allowed
 from selva_core.models.licences import AcceptedLicences
@@ -98,7 +99,7 @@ class ModelPulls:
         if process.returncode == 0 or was_cancelled:
             self._link.pulling.pop(model.model_id, None)
         else:
-            self._show(model.model_id, state="failed", done=0.0, message=_message_of(text))
+            self._show(model.model_id, state="failed", done=0.0, **_error_of(text))
         self._link.show_models()
         await self._link.poll()
 
@@ -116,8 +117,10 @@ def _size_of(folder: Path) -> int:
     return total
 
 
-def _message_of(output: bytes) -> str:
-    """What the command reported with --json."""
+def _error_of(output: bytes) -> dict[str, str]:
+    """Message and code that the command reported with --json."""
     with suppress(ValueError, AttributeError, KeyError, TypeError):
-        return str(json.loads(output)["error"]["message"])
-    return "the download ended without saying why; try again, or run: selva models pull"
+        error = json.loads(output)["error"]
+        return {"message": str(error["message"]), "code": str(error.get("code", ""))}
+    message = "the download ended without saying why; try again, or run: selva models pull"
+    return {"message": message, "code": DownloadError.code}

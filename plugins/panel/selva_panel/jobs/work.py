@@ -25,7 +25,13 @@ from selva_panel.errors import NothingToDoError, NotThereError
 from selva_panel.jobs.daemon_link import DaemonLink
 from selva_panel.jobs.measures import measure_stems, note_measures
 from selva_panel.jobs.results import add_sights, add_stems
-from selva_panel.session.missing import effective_prompts, explain_nothing, find_missing, first_seed_of
+from selva_panel.session.missing import (
+    effective_prompts,
+    explain_all_seen,
+    explain_nothing,
+    find_missing,
+    first_seed_of,
+)
 from selva_panel.session.records import CueInJob, JobRecord, StemRecord
 from selva_panel.session.session import MAX_FINISHED_JOBS, Session
 from selva_panel.timeline.rows import Row
@@ -71,10 +77,8 @@ class PanelWork:
             for row, clip in iter_cells(session.record.rows, session.cut)
             if known.get((row.id, clip.id)) != effective_prompts(row, clip.id)[0]
         ]
-        if not any(row.is_complete for row in session.record.rows):
-            raise explain_nothing(session.record, session.cut)
         if not cells:
-            raise NothingToDoError("every prompt was looked for in every clip already")
+            raise explain_all_seen(session.record, session.cut)
         sheet = await self._sheet_of(cells)
         single = replace(sheet.sheet, cues=tuple(replace(cue, num_takes=1) for cue in sheet.sheet.cues))
         sheet = replace(sheet, sheet=single)
@@ -317,7 +321,7 @@ class PanelWork:
                 self._on_status(await client.job(job_id))
             except UnknownJobError:
                 job = self._session.job(job_id)
-                job.state, job.message = "failed", error.message
+                job.state, job.message, job.code = "failed", error.message, error.code
         self._session.touch("jobs")
 
     def _on_status(self, status: JobStatus) -> None:
@@ -327,7 +331,9 @@ class PanelWork:
             return
         has_new_state = job.state != status.state
         job.state = status.state
-        job.message = "" if status.error is None else status.error.message
+        job.message, job.code = (
+            ("", "") if status.error is None else (status.error.message, status.error.code)
+        )
         session.progress[job.id] = {
             "stage": status.stage,
             "done": round(status.fraction, 3),
@@ -349,6 +355,7 @@ class PanelWork:
                 job.message = (
                     f"{job.model} cannot say where a prompt is seen; choose another model to look with"
                 )
+                job.code = "look-uncalibrated"
             session.touch_soon("evidence", "estimate")
         else:
             add_stems(session.record, job, status.stems)

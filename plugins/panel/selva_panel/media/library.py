@@ -48,6 +48,7 @@ class MediaStatus:
     offset_s: Fraction = Fraction(0)
     file: Path | None = None
     message: str = ""
+    code: str = ""
 
     def to_json(self) -> dict[str, object]:
         return {
@@ -58,6 +59,7 @@ class MediaStatus:
             "rate": None if self.rate_hz is None else list(to_pair(self.rate_hz)),
             "offset": list(to_pair(self.offset_s)),
             "message": self.message,
+            "code": self.code,
         }
 
 
@@ -150,7 +152,7 @@ class MediaLibrary:
         try:
             status = self._inspect(media)
         except SelvaError as error:
-            status = MediaStatus(state="failed", message=error.message)
+            status = MediaStatus(state="failed", message=error.message, code=error.code)
         self._set(media.id, status)
         if status.state == "making":
             with suppress(RuntimeError):  # the panel is closing
@@ -160,7 +162,7 @@ class MediaLibrary:
         try:
             self._set(media.id, self._make_proxy(media, status))
         except SelvaError as error:
-            self._set(media.id, MediaStatus(state="failed", message=error.message))
+            self._set(media.id, MediaStatus(state="failed", message=error.message, code=error.code))
 
     def _inspect(self, media: MediaFile) -> MediaStatus:
         if media.images is not None:

@@ -79,9 +79,8 @@ def explain_nothing(
             f"no prompt to render: {names} says nothing of what is heard" if names else "there is no row yet",
             remedy="Write what is heard, for example: small dog barking.",
         )
-    broken = [clip for clip in clips if clip.spotted is None]
-    if clips and len(broken) == len(clips):
-        return NothingToDoError(f"{broken[0].name} cannot be rendered: {broken[0].problem}")
+    if (fault := _explain_broken(clips)) is not None:
+        return fault
     absent = _list_absent(record)
     wanted = [cell for cell in iter_cells(rows, cut) if cell[1] in clips]
     if wanted and not any(_is_wanted(row, clip.id, absent) for row, clip in wanted):
@@ -90,6 +89,24 @@ def explain_nothing(
             remedy="Choose “Render this clip” at the clip (X) first.",
         )
     return NothingToDoError("everything that is asked for is rendered, or is being rendered, already")
+
+
+def explain_all_seen(record: SessionRecord, cut: Cut) -> NothingToDoError:
+    """Why there is nothing to look for."""
+    if not any(row.is_complete for row in record.rows):
+        return explain_nothing(record, cut)
+    fault = _explain_broken(cut.clips)
+    return fault or NothingToDoError("every prompt was looked for in every clip already")
+
+
+def _explain_broken(clips: Collection[PanelClip]) -> NothingToDoError | None:
+    """What is wrong with the first of the clips, where none of them can be rendered."""
+    first = next(iter(clips), None)
+    if first is None:
+        return NothingToDoError("the cut has no clip with picture")
+    if any(clip.spotted is not None for clip in clips):
+        return None
+    return NothingToDoError(f"{first.name} cannot be rendered: {first.problem}")
 
 
 def _list_absent(record: SessionRecord) -> set[tuple[str, str]]:

@@ -67,7 +67,7 @@ class CueInJob(Struct, frozen=True, kw_only=True):
 
 
 class JobRecord(Struct, kw_only=True, omit_defaults=True):
-    """A job that the daemon has of this session. kind: "render", "look" or "redo". cues: by their ids."""
+    """A job that the daemon has of this session. kind: "render", "look" or "redo". cues: by their ids. code: of the message."""
 
     id: str
     kind: str
@@ -78,6 +78,7 @@ class JobRecord(Struct, kw_only=True, omit_defaults=True):
     pan_mode: str = "off"
     state: str = "queued"
     message: str = ""
+    code: str = ""
     redone_from: str | None = None
 
     @property

@@ -40,7 +40,7 @@ class Session:
         self.cut = cut
         self.hub = EventHub()
         self.daemon: dict[str, Any] = {
-            "state": "absent", "message": "", "model": None, "device": "", "models": [], "yielded": False
+            "state": "absent", "message": "", "code": "", "model": None, "device": "", "models": [], "yielded": False
         }  # fmt: skip
         self.others: list[dict[str, Any]] = []
         self.targets: list[dict[str, str]] = []
@@ -233,6 +233,7 @@ class Session:
             "seconds_left": None,
             "mine": True,
             "message": job.message,
+            "code": job.code,
             **({} if job.is_finished else self.progress.get(job.id, {})),
         }
 

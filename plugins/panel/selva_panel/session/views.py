@@ -39,6 +39,7 @@ def describe_clip(clip: PanelClip, cut: Cut) -> dict[str, Any]:
         "source_start": to_pair(Fraction(0) if spotted is None else spotted.picture_start_s),
         "speed": 1.0 if spotted is None else float(spotted.picture_speed),
         "problem": clip.problem,
+        "problem_code": clip.problem_code,
     }
 
 

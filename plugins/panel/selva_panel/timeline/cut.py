@@ -46,6 +46,7 @@ class PanelClip:
     duration_frames: int
     spotted: SpottedClip | None
     problem: str | None = None
+    problem_code: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -268,6 +269,7 @@ def iter_clips(sheet: CueSheet) -> Iterator[PanelClip]:
             duration_frames=max(frame_index(clip.record_end_s, rate_hz) - start, 1),
             spotted=None if error is not None else clip,
             problem="; ".join(clip.warnings) or None if error is None else error.message,
+            problem_code=("clip-warning" if clip.warnings else "") if error is None else error.code,
         )
     for item in sheet.skipped:
         if item.is_fault:
@@ -279,6 +281,7 @@ def iter_clips(sheet: CueSheet) -> Iterator[PanelClip]:
                 duration_frames=1,
                 spotted=None,
                 problem=item.reason,
+                problem_code="clip-problem",
             )
 
 

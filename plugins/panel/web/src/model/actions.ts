@@ -36,7 +36,7 @@ export async function look(): Promise<void> {
   await attempt(api.look);
 }
 
-const everyPromptIsEmpty = (): boolean => state.rows.value.every((row) => row.prompt.trim() === "");
+export const everyPromptIsEmpty = (): boolean => state.rows.value.every((row) => row.prompt.trim() === "");
 
 export async function renderAll(): Promise<void> {
   if (everyPromptIsEmpty()) return notify("error", t("render.no_prompts"), t("render.no_prompts_remedy"));

@@ -21,6 +21,7 @@ export interface Clip {
   duration_frames: number;
   media_id: string | null;
   problem: string | null;
+  problem_code?: string;
   /** Seconds into the file that /api/media serves. */
   source_start?: Rational;
   speed?: number;
@@ -116,6 +117,7 @@ export interface Job {
   seconds_left: number | null;
   mine: boolean;
   message: string | null;
+  code?: string;
   kind?: "render" | "look" | "redo" | "other";
 }
 
@@ -125,12 +127,13 @@ export interface Model {
   bytes: number;
   licence: string;
   licence_accepted: boolean;
-  pull?: { state: "running" | "failed"; done: number; message?: string | null } | null;
+  pull?: { state: "running" | "failed"; done: number; message?: string | null; code?: string } | null;
 }
 
 export interface Daemon {
-  state: "ready" | "starting" | "absent" | "broken";
+  state: "ready" | "starting" | "absent" | "broken" | "silent";
   message: string | null;
+  code?: string;
   model: string | null;
   device: string | null;
   models: Model[];
@@ -199,6 +202,7 @@ export interface MediaStatus {
   /** Where in the source what /api/media serves begins, in seconds. */
   offset?: Rational;
   message?: string | null;
+  code?: string;
 }
 
 /** States of a job that may still change. */

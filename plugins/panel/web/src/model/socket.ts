@@ -3,7 +3,7 @@ import { ApiError, api } from "./api";
 import type { Job, PanelState } from "./contract";
 import { flushRows, hasUnsentRows, receiveRows } from "./rows";
 import { applyChanges, applyState, attempt, connected, ended, loaded, notify, state } from "./store";
-import { t } from "./strings";
+import { explain, t } from "./strings";
 
 type Message =
   | { type: "patch"; revision: number; changes: Partial<PanelState> }
@@ -15,13 +15,14 @@ function applyJob(job: Partial<Job>): void {
   const held = jobs.find((one) => one.id === job.id);
   if (held) applyChanges({ jobs: jobs.map((one) => (one === held ? { ...one, ...job } : one)) });
   else if (job.row_ids && job.clip_ids) applyChanges({ jobs: [...jobs, job as Job] });
-  if (job.mine && job.message && held?.state !== job.state) reportEnd(job.state, job.message);
+  if (job.mine && job.message && held?.state !== job.state) reportEnd(job.state, job.message, job.code);
 }
 
 /** A job that failed would otherwise be seen in the queue alone. */
-function reportEnd(ended: string | undefined, message: string): void {
-  if (ended === "failed") notify("error", message, t("job.failed_remedy"));
-  if (ended === "done") notify("info", message);
+function reportEnd(ended: string | undefined, message: string, code: string | undefined): void {
+  const { text, detail } = explain(message, code);
+  if (ended === "failed") notify("error", text, t("job.failed_remedy"), detail);
+  if (ended === "done") notify("info", text, "", detail);
 }
 
 export function handleMessage(message: Message): void {

@@ -4,7 +4,7 @@ import { ApiError, api } from "./api";
 import type { Clip, Evidence, Job, PanelState, Row, Stem } from "./contract";
 import { isLive } from "./contract";
 import { isMissing } from "./evidence";
-import { hasString, t } from "./strings";
+import { explain, hasString, t } from "./strings";
 
 const EMPTY: PanelState = {
   revision: 0,
@@ -122,15 +122,16 @@ export interface Notice {
   kind: "info" | "error";
   text: string;
   remedy: string;
+  detail: string;
 }
 
 export const notices = signal<Notice[]>([]);
 let nextNotice = 1;
 
-export function notify(kind: Notice["kind"], text: string, remedy = ""): void {
+export function notify(kind: Notice["kind"], text: string, remedy = "", detail = ""): void {
   const id = nextNotice++;
-  const others = notices.value.filter((one) => one.kind !== kind || one.text !== text || one.remedy !== remedy);
-  notices.value = [...others.slice(-3), { id, kind, text, remedy }];
+  const others = notices.value.filter((one) => one.kind !== kind || one.text !== text || one.remedy !== remedy || one.detail !== detail);
+  notices.value = [...others.slice(-3), { id, kind, text, remedy, detail }];
   if (kind === "info") setTimeout(() => dismiss(id), 6000);
 }
 
@@ -145,7 +146,9 @@ export async function attempt<T>(work: () => Promise<T>): Promise<T | undefined>
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
     const own = `error.${error.code}`;
-    if (error.message) notify("error", error.message, error.remedy);
+    const { text, detail } = explain(error.message, error.code);
+    if (detail) notify("error", text, "", [detail, error.remedy].filter(Boolean).join(" "));
+    else if (error.message) notify("error", error.message, error.remedy);
     else notify("error", hasString(own) ? t(own) : t("error.http", { status: error.status }), t("error.again"));
     return undefined;
   }

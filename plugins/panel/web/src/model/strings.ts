@@ -41,3 +41,17 @@ export function t(key: string, values: Record<string, string | number> = {}): st
 
 /** Whether a key has a string: for values that a later server may send. */
 export const hasString = (key: string): boolean => key in strings.value;
+
+export interface Explained {
+  text: string;
+  /** The server's own words, in English; empty where the text says them. */
+  detail: string;
+}
+
+/** A message of the server in the page's language, by its code or what the code begins with; names and numbers stay in the detail. */
+export function explain(message: string, code = ""): Explained {
+  if (language.value !== "en")
+    for (let part = code; part; part = part.slice(0, Math.max(0, part.lastIndexOf("-"))))
+      if (hasString(`error.${part}`)) return { text: t(`error.${part}`), detail: message };
+  return { text: message, detail: "" };
+}

@@ -4,7 +4,7 @@ import type { Row } from "../model/contract";
 import { activeStem, cellKey, clipAt, evidenceByCell, isIncluded, rowById, selectedClip, selectedRow, state, stemsByCell } from "../model/store";
 import { isMissing } from "../model/evidence";
 import { changeOverride, changePrompt, changeRow, moveRow } from "../model/rows";
-import { t } from "../model/strings";
+import { explain, t } from "../model/strings";
 import { playhead } from "../model/store";
 import { seek, speed } from "../audio/transport";
 import { LaneTile } from "./Tile";
@@ -41,7 +41,7 @@ export function cellLabel(row: Row, clipId: string): string {
   else if (evidence?.seen) parts.push(t("cell.label.seen", { percent: Math.round(evidence.presence * 100) }));
   if (!isIncluded(row, clipId, evidence)) parts.push(t("cell.left_out"));
   if (heard?.hints.length) parts.push(t("cell.label.hints", { n: heard.hints.length }));
-  if (clip?.problem) parts.push(clip.problem);
+  if (clip?.problem) parts.push(explain(clip.problem, clip.problem_code).text);
   return parts.join("; ");
 }
 

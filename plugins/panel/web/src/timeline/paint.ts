@@ -205,7 +205,7 @@ export function paintCell(ctx: Context, cell: Cell, box: Box, colour: string, co
   } else paintPlace(ctx, cell, box, colour, colours.shade);
   if (included && evidence?.seen && !heard) paintPresence(ctx, evidence, box, colour);
   if (heard) paintWave(ctx, heard, box, colour);
-  if (!included && !stems?.length)
+  if (!included && !stems?.length && !job)
     label(ctx, t(isMissing(evidence) ? "cell.not_seen" : "cell.left_out"), box.x + 4, box.y + box.h / 2 - 8, box.w - 6, colours.muted, colours.shade);
   paintMarks(ctx, cell, box, colours);
   if (job) paintProgress(ctx, job, box, colours);

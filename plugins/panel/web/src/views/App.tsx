@@ -2,6 +2,7 @@ import { dismiss, loaded, notices, state } from "../model/store";
 import { t } from "../model/strings";
 import { Timeline } from "../timeline/Timeline";
 import { openDialog } from "./dialogs";
+import { Detail, ServerText } from "./common";
 import { Footer } from "./Footer";
 import { Icon } from "./icons";
 import { KeysDialog } from "./KeysDialog";
@@ -14,11 +15,11 @@ function Notices() {
   return (
     <div class="notices" role="log" aria-live="assertive" aria-label={t("notices")}>
       {state.saving_problem.value && (
-        <div class="notice error"><p><b>⚠ {state.saving_problem.value}</b><br />{t("saving.problem_remedy")}</p></div>
+        <div class="notice error"><p><b>⚠ <ServerText message={state.saving_problem.value} code="storage" /></b><br />{t("saving.problem_remedy")}</p></div>
       )}
       {notices.value.map((notice) => (
         <div key={notice.id} class={`notice ${notice.kind}`}>
-          <p><b>{notice.kind === "error" ? "⚠ " : ""}{notice.text}</b>{notice.remedy && <><br />{notice.remedy}</>}</p>
+          <p><b>{notice.kind === "error" ? "⚠ " : ""}{notice.text}</b>{notice.remedy && <><br />{notice.remedy}</>}{notice.detail && <Detail text={notice.detail} />}</p>
           <button class="icon" onClick={() => dismiss(notice.id)} aria-label={t("close")}><Icon name="reject" /></button>
         </div>
       ))}

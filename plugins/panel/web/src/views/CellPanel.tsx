@@ -10,7 +10,7 @@ import { changeOverride } from "../model/rows";
 import { hasString, t } from "../model/strings";
 import { framesToSeconds, secondsToFrames } from "../model/time";
 import { palette } from "../timeline/palette";
-import { Progress, duration } from "./common";
+import { Progress, ServerText, duration } from "./common";
 import { Icon } from "./icons";
 import { type Stretch, StemWave } from "./StemWave";
 
@@ -189,7 +189,7 @@ export function CellPanel({ row, clip }: { row: Row; clip: Clip }) {
   const notes = (state.notes.value ?? []).filter((note) => stems.some((stem) => stem.id === note.stem_id));
   return (
     <div class="panel-part cell">
-      {clip.problem && <p class="problem" role="note">⚠ {clip.problem}</p>}
+      {clip.problem && <p class="problem" role="note">⚠ <ServerText message={clip.problem} code={clip.problem_code} /></p>}
       <Seen row={row} clip={clip} evidence={evidence} />
       {job && (
         <div class="job-line">

@@ -1,6 +1,6 @@
 // The line at the bottom: what a render would make and take, and how far the running ones are.
 import { useEffect, useRef, useState } from "preact/hooks";
-import { cancelAll, look, renderAll, renderSelected } from "../model/actions";
+import { cancelAll, everyPromptIsEmpty, look, renderAll, renderSelected } from "../model/actions";
 import { currentClip, currentRow, evidenceByCell, cellKey, isIncluded, ownLiveJobs, state, stemsByCell } from "../model/store";
 import { t } from "../model/strings";
 import { Progress, duration } from "./common";
@@ -18,11 +18,18 @@ function countOpenCells(): number {
   return cells;
 }
 
+/** Why there is nothing to render: "everything is rendered" is wrong where nothing could be. */
+function whyNothing(): string {
+  if (everyPromptIsEmpty()) return "render.no_prompts";
+  if (state.clips.value.every((clip) => clip.problem && clip.problem_code !== "clip-warning")) return "estimate.no_clips";
+  return state.stems.value.length === 0 ? "estimate.left_out" : "estimate.nothing";
+}
+
 function Estimate() {
   const estimate = state.estimate.value;
   const cells = estimate?.cells ?? countOpenCells();
   if (state.rows.value.length === 0) return <span class="quiet">{t("estimate.no_rows")}</span>;
-  if (cells === 0) return <span class="quiet">{t("estimate.nothing")}</span>;
+  if (cells === 0) return <span class="quiet">{t(whyNothing())}</span>;
   const seconds = estimate?.seconds;
   return (
     <span class="estimate">

@@ -4,7 +4,7 @@ import type { Job } from "../model/contract";
 import { clipById, currentClip, currentRow, liveJobs, ownLiveJobs, rowById, selectedClip, state } from "../model/store";
 import { hasString, t } from "../model/strings";
 import { CellPanel } from "./CellPanel";
-import { Progress, duration } from "./common";
+import { Progress, ServerText, duration } from "./common";
 import { type Side as SideName, side } from "./dialogs";
 import { Icon } from "./icons";
 import { PlacePanel } from "./PlacePanel";
@@ -35,7 +35,8 @@ export const stageName = (job: Job): string => {
 
 function jobTitle(job: Job): string {
   if (!job.mine) return t("job.other");
-  const rows = job.row_ids.map((id) => rowById.value.get(id)?.name).filter(Boolean).join(", ");
+  const names = job.row_ids.map((id) => rowById.value.get(id)?.name).filter(Boolean);
+  const rows = names.length > 2 ? t("queue.rows", { n: names.length }) : names.join(", "); // a long list would hide the clip
   const clips = job.clip_ids.map((id) => clipById.value.get(id)?.name).filter(Boolean);
   const where = clips.length > 2 ? t("cut.clips", { n: clips.length }) : clips.join(", ");
   const what = job.kind === "look" ? t("job.look") : job.kind === "redo" ? `${t("redo.again")}: ${rows}` : rows;
@@ -54,7 +55,7 @@ function JobLine({ job }: { job: Job }) {
       <span class="quiet">
         {stageName(job)}
         {live && job.seconds_left !== null && job.state === "running" ? ` · ${t("job.left", { time: duration(job.seconds_left) })}` : ""}
-        {job.message ? ` · ${job.message}` : ""}
+        {job.message && <> · <ServerText message={job.message} code={job.code} /></>}
       </span>
     </li>
   );

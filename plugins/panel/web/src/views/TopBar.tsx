@@ -2,10 +2,10 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { api } from "../model/api";
 import type { Model } from "../model/contract";
 import { attempt, connected, ended, notify, state, theme } from "../model/store";
-import { type Language, LANGUAGES, chooseLanguage, language, t } from "../model/strings";
+import { type Language, LANGUAGES, chooseLanguage, explain, language, t } from "../model/strings";
 import { framesToSeconds } from "../model/time";
 import { readPalette } from "../timeline/palette";
-import { Dialog, Progress, duration, size } from "./common";
+import { Dialog, Progress, ServerText, duration, size } from "./common";
 import { openDialog } from "./dialogs";
 import { Icon } from "./icons";
 
@@ -35,7 +35,7 @@ function DaemonChip() {
   const daemon = state.daemon.value;
   const shown = ended.value ? "ended" : !connected.value ? "lost" : daemon.state === "ready" && daemon.yielded ? "yielded" : daemon.state;
   return (
-    <button class={`daemon ${shown}`} onClick={() => (openDialog.value = "daemon")} title={[daemon.message, daemon.device].filter(Boolean).join("\n")}>
+    <button class={`daemon ${shown}`} onClick={() => (openDialog.value = "daemon")} title={[explain(daemon.message ?? "", daemon.code).text, daemon.device].filter(Boolean).join("\n")}>
       <i class="dot" aria-hidden="true" />
       <span>{t(`daemon.${shown}`)}</span>
       {daemon.model && <b>{daemon.model}</b>}
@@ -84,7 +84,7 @@ function ModelLine({ model, onPull }: { model: Model; onPull: (model: Model) => 
         ) : model.installed
           ? !chosen && <button class="button small" onClick={() => void attempt(() => api.chooseModel(model.name))}>{t("model.use")}</button>
           : <button class="button small" onClick={() => onPull(model)}>{t("model.fetch")}</button>}
-        {model.pull?.state === "failed" && <p class="problem">{model.pull.message}</p>}
+        {model.pull?.state === "failed" && <p class="problem"><ServerText message={model.pull.message ?? ""} code={model.pull.code} /></p>}
       </td>
     </tr>
   );
@@ -122,7 +122,7 @@ export function DaemonDialog() {
   return (
     <Dialog title={t("daemon.title")} onClose={() => (openDialog.value = null)}>
       <p><b>{t(`daemon.${daemon.state}`)}</b>{daemon.device && <> · {daemon.device}</>}</p>
-      {daemon.message && <p class="quiet">{daemon.message}</p>}
+      {daemon.message && <p class="quiet"><ServerText message={daemon.message} code={daemon.code} /></p>}
       <p><button class="button small" onClick={() => void free()}>{t("device.free")}</button> <span class="quiet">{t("device.free_hint")}</span></p>
       {asked ? <Agreement model={asked} onAgree={() => void pull()} onCancel={() => setAsked(null)} /> : (
         <table class="table">

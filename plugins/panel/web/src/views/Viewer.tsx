@@ -7,7 +7,7 @@ import { cellKey, clipAt, currentRow, evidenceByCell, playhead, range, state } f
 import { t } from "../model/strings";
 import { framesToSeconds, parseTimecode, timecode } from "../model/time";
 import { SEEN } from "../timeline/paint";
-import { Progress } from "./common";
+import { Progress, ServerText } from "./common";
 import { Icon } from "./icons";
 
 /** The clip under the playhead: changes with the shot, not with every frame. */
@@ -81,8 +81,8 @@ function ScreenMessage() {
   void mediaStatus.value;
   const status = statusOf(clip);
   if (!clip) return <p class="screen-message">{t("viewer.no_clip")}</p>;
-  if (clip.problem) return <p class="screen-message problem">{clip.problem}</p>;
-  if (status?.state === "failed") return <p class="screen-message problem">{status.message ?? t("viewer.failed")}</p>;
+  if (clip.problem) return <p class="screen-message problem"><ServerText message={clip.problem} code={clip.problem_code} /></p>;
+  if (status?.state === "failed") return <p class="screen-message problem">{status.message ? <ServerText message={status.message} code={status.code} /> : t("viewer.failed")}</p>;
   if (status?.state === "making")
     return (
       <div class="screen-message">

@@ -1,7 +1,7 @@
 // Small pieces that several views share.
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef } from "preact/hooks";
-import { t } from "../model/strings";
+import { explain, t } from "../model/strings";
 import { spokenSeconds } from "../model/time";
 import { Icon } from "./icons";
 
@@ -24,6 +24,14 @@ export function Progress({ done, label }: { done: number; label: string }) {
     </div>
   );
 }
+
+/** A message of the server: in the page's language where its code has words, then as the server says it. */
+export function ServerText({ message, code }: { message: string; code?: string | undefined }) {
+  const { text, detail } = explain(message, code);
+  return <>{text}{detail && <Detail text={detail} />}</>;
+}
+
+export const Detail = ({ text }: { text: string }) => <span class="detail" lang="en">{text}</span>;
 
 /** A modal dialog; Escape and a click beside it close it, and focus goes back to where it was. */
 export function Dialog({ title, onClose, children }: { title: string; onClose: () => void; children: ComponentChildren }) {
