@@ -14,6 +14,8 @@ from selva_otio.formats.fcp_xml.values import child_text, is_true, read_frames
 
 _RETIME = "timeremap"
 _LEVEL, _PAN = "audiolevels", "audiopan"
+_MAX_VALUE = 1_000_000
+"""Per cent of speed, or a level: far above what programs write."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,8 +100,11 @@ def _read_parameter(effect: ET.Element, name: str) -> str:
 def _read_number(effect: ET.Element, name: str, *, default: Fraction) -> Fraction:
     text = _read_parameter(effect, name)
     try:
-        number = text[:40].replace(",", ".")  # as programs write it where the decimal sign is a comma
-        return Fraction(number).limit_denominator(1_000_000) if text else default
+        # With a point, as programs write it where the decimal sign is a comma.
+        number = Fraction(text[:40].replace(",", ".")) if text else default
+        if abs(number) > _MAX_VALUE:
+            raise ValueError(text)
+        return number.limit_denominator(1_000_000)
     except (ValueError, ZeroDivisionError, OverflowError) as error:
         raise DamagedItemError(
             f"the parameter {name!r} of a filter is a number; got {text[:40]!r}"

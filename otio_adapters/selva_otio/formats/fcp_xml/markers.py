@@ -9,6 +9,7 @@ from fractions import Fraction
 import opentimelineio as otio
 
 from selva_core.base.rational import round_half_up
+from selva_otio.errors import DamagedItemError
 from selva_otio.formats.fcp_xml.values import add, child_text, read_frames
 from selva_otio.formats.marker_colours import MARKER_COLOURS
 from selva_otio.time.clock import exact_seconds
@@ -33,10 +34,11 @@ def read_marker_elements(
     """The markers of an item, on the clock of its media, or of a sequence, on its own.
 
     rate: frames per second in which they count. media_start_s: timecode of the media's first frame, which xmeml leaves out.
+    A marker without a place is left out; one without a length or a colour that can be read has none.
     """
     markers = []
     for element in owner.findall("marker"):
-        first, last = read_frames(element, "in"), read_frames(element, "out")
+        first, last = _frames_or_none(element, "in"), _frames_or_none(element, "out")
         if first is None:
             continue
         num_frames = (
@@ -56,6 +58,14 @@ def read_marker_elements(
     return markers
 
 
+def _frames_or_none(element: ET.Element, tag: str) -> int | None:
+    """A damaged number of a marker costs no more than the marker."""
+    try:
+        return read_frames(element, tag)
+    except DamagedItemError:
+        return None
+
+
 def write_marker(parent: ET.Element, marker: otio.schema.Marker, origin_s: Fraction, rate: Fraction) -> None:
     """Add a <marker>. origin_s: the time of its owner's first frame, on the clock of the marker's range."""
     start = round_half_up((exact_seconds(marker.marked_range.start_time) - origin_s) * rate)
@@ -71,12 +81,12 @@ def write_marker(parent: ET.Element, marker: otio.schema.Marker, origin_s: Fract
 
 def _read_colour(marker: ET.Element) -> str:
     """The nearest colour that OpenTimelineIO names. Premiere packs blue, green and red into one number, red lowest."""
-    packed = read_frames(marker, "pproColor")
+    packed = _frames_or_none(marker, "pproColor")
     colour = marker.find("color")
     if packed is not None:
         channels = [packed >> shift & 0xFF for shift in (0, 8, 16)]
     elif colour is not None:
-        channels = [min(max(read_frames(colour, tag) or 0, 0), 255) for tag in ("red", "green", "blue")]
+        channels = [min(max(_frames_or_none(colour, tag) or 0, 0), 255) for tag in ("red", "green", "blue")]
     else:
         return str(otio.schema.MarkerColor.RED)
     hue, saturation, value = colorsys.rgb_to_hsv(*(channel / 255 for channel in channels))

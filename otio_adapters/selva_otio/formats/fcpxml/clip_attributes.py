@@ -11,7 +11,7 @@ from typing import Any
 
 import opentimelineio as otio
 
-from selva_otio.errors import ClockError
+from selva_otio.errors import ClockError, DamagedItemError
 from selva_otio.formats.fcpxml.element_times import ElementSpan
 from selva_otio.formats.fcpxml.times import Retiming, follow_time_map, parse_time
 from selva_otio.formats.stem_metadata import read_gain_db
@@ -99,12 +99,22 @@ def read_sequence_markers(
 
 
 def _iter_markers(element: ET.Element) -> Iterator[tuple[ET.Element, tuple[Fraction, Fraction]]]:
-    """Each marker of an element, with its start and end in the element's local time."""
+    """Each marker of an element, with its start and end in the element's local time.
+
+    One whose start cannot be read is left out, one whose length cannot has none: neither costs its clip.
+    """
     for marker in element:
-        if marker.tag in ("marker", "chapter-marker"):
+        if marker.tag not in ("marker", "chapter-marker"):
+            continue
+        try:
             local_s = parse_time(marker.get("start", "0s"), what="the start of a marker")
+        except DamagedItemError:
+            continue
+        try:
             length_s = parse_time(marker.get("duration", "0s"), what="the length of a marker")
-            yield marker, (local_s, local_s + length_s)
+        except DamagedItemError:
+            length_s = Fraction(0)
+        yield marker, (local_s, local_s + length_s)
 
 
 def _build_marker(

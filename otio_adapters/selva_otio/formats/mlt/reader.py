@@ -30,6 +30,7 @@ from selva_otio.picture.media import (
 _NAMESPACE = "mlt"
 MAX_NESTING = 16
 MAX_ITEMS = 100_000
+_MAX_SPEED = 1_000_000
 _TITLES = frozenset(["kdenlivetitle", "pango", "qtext"])
 _GENERATORS = frozenset(["color", "colour", "kdenlivetitle", "count", "noise", "pango", "qtext", "webvfx"])
 
@@ -113,13 +114,15 @@ class _TractorReader:
         self._open_tractors.append(name)
         picture: list[otio.schema.Track] = []
         sound: list[otio.schema.Track] = []
-        for element in tractor.findall("track") or tractor.findall("multitrack/track"):
-            part = self._document.parts.get(element.get("producer", ""))
-            if part is None or part.tag not in ("playlist", "tractor"):
-                continue  # the black background, a bare producer
-            track = self._read_track(part, hide=element.get("hide", ""))
-            (picture if track.kind == otio.schema.TrackKind.Video else sound).append(track)
-        self._open_tractors.pop()
+        try:
+            for element in tractor.findall("track") or tractor.findall("multitrack/track"):
+                part = self._document.parts.get(element.get("producer", ""))
+                if part is None or part.tag not in ("playlist", "tractor"):
+                    continue  # the black background, a bare producer
+                track = self._read_track(part, hide=element.get("hide", ""))
+                (picture if track.kind == otio.schema.TrackKind.Video else sound).append(track)
+        finally:
+            self._open_tractors.pop()
         return [*picture, *(reversed(sound) if _is_kdenlive_sequence(tractor) else sound)]
 
     def _read_track(self, part: ET.Element, *, hide: str) -> otio.schema.Track:
@@ -149,9 +152,9 @@ class _TractorReader:
     def _read_playlist(self, playlist: ET.Element, *, is_sound: bool) -> Iterator[_Entry]:
         cursor, reason = 0, ""
         for child in playlist:
-            part = self._document.parts.get(child.get("producer", "")) if child.tag == "entry" else None
-            if part is None and child.tag != "blank":
+            if child.tag not in ("entry", "blank"):
                 continue
+            part = self._find_producer(child) if child.tag == "entry" else None
             self._num_items += part is not None
             if self._num_items > MAX_ITEMS:
                 raise TimelineReadError(f"{self._document.path} opens to more than {MAX_ITEMS} clips")
@@ -172,6 +175,10 @@ class _TractorReader:
                 item = self._build_item(child, part, first, num_frames, is_sound=is_sound)
                 yield _Entry(item=item, start=cursor, end=cursor + num_frames)
             cursor += num_frames
+
+    def _find_producer(self, entry: ET.Element) -> ET.Element:
+        """What an entry plays; one whose producer is missing plays itself, so that what follows keeps its place."""
+        return self._document.parts.get(entry.get("producer", ""), entry)
 
     def _read_span(self, entry: ET.Element, part: ET.Element) -> tuple[int, int]:
         """The first frame that is played, and the number of frames."""
@@ -197,6 +204,8 @@ class _TractorReader:
             nest.source_range = self._document.time_range(first, num_frames)
             return nest
         try:
+            if part is entry:
+                raise DamagedItemError(f"the file has no producer {entry.get('producer', '')!r}")
             return self._build_clip(entry, part, first, num_frames)
         except DamagedItemError as error:
             self._damage.append(error)
@@ -351,8 +360,11 @@ def _read_speed(part: ET.Element) -> tuple[Fraction, bool]:
     if not speed and read_property(part, "mlt_service") == "timewarp":
         speed = read_property(part, "resource").partition(":")[0]
     try:
-        number = speed[:40].replace(",", ".")  # as a program writes it where the decimal sign is a comma
-        return Fraction(number).limit_denominator(100_000) if speed else Fraction(1), False
+        # With a point, as a program writes it where the decimal sign is a comma.
+        number = Fraction(speed[:40].replace(",", ".")) if speed else Fraction(1)
+        if abs(number) > _MAX_SPEED:
+            raise ValueError(speed)
+        return number.limit_denominator(100_000), False
     except (ValueError, ZeroDivisionError) as error:
         raise TimelineReadError(
             f"the speed of a clip (warp_speed) is a number; got {speed[:60]!r}"
