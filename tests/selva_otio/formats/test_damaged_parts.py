@@ -75,24 +75,15 @@ def test_a_damaged_marker_of_fcpxml_costs_no_clip(
     assert len(first.markers) == expected
 
 
-@pytest.mark.parametrize(
-    ("before", "after", "reason"),
-    [
-        ('name="length">00:00:08,000<', 'name="length">1e400<', "the length of a media file is not a time"),
-        ('<entry producer="a"', '<entry producer="gone"', "the file has no producer 'gone'"),
-    ],
-)
-def test_a_damaged_clip_of_mlt_fails_alone_and_keeps_its_place(
-    tmp_path: Path, before: str, after: str, reason: str
-) -> None:
-    """An entry without a producer moved all that follows it to an earlier time."""
+def test_an_entry_of_mlt_without_a_producer_keeps_its_place(tmp_path: Path) -> None:
+    """It moved all that follows it to an earlier time."""
     whole = KDENLIVE.format(speed="2")
-    assert before in whole
     (tmp_path / "cut.kdenlive").write_text(whole, encoding="utf-8")
     timeline = load_timeline(tmp_path / "cut.kdenlive")
     expected = list(timeline.find_clips())[1].range_in_parent()
-    (tmp_path / "cut.kdenlive").write_text(whole.replace(before, after), encoding="utf-8")
+    text = whole.replace('<entry producer="a"', '<entry producer="gone"')
+    (tmp_path / "cut.kdenlive").write_text(text, encoding="utf-8")
     timeline = load_timeline(tmp_path / "cut.kdenlive")
-    damaged, kept = timeline.find_clips()
-    assert reason in damaged.media_reference.metadata["selva_missing"]
-    assert kept.range_in_parent() == expected
+    damaged, found = timeline.find_clips()
+    assert damaged.media_reference.metadata["selva_missing"] == "the file has no producer 'gone'"
+    assert found.range_in_parent() == expected
