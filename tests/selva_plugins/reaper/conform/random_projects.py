@@ -52,10 +52,10 @@ class RandomProject:
                 handle_s, after_s = before / pair.rate, after / pair.rate
                 plan.append(plan_stem(world, item, stem_track.name, name, handle_s=handle_s, after_s=after_s))
         place_plan(world, plan)
-        built._dress(random.Random(f"dress {seed}"))  # noqa: S311 - the same for the same seed
+        built._add_oddities(random.Random(f"dress {seed}"))  # noqa: S311 - the same for the same seed
         return built
 
-    def _dress(self, chance: random.Random) -> None:
+    def _add_oddities(self, chance: random.Random) -> None:
         """What an editor does that changes no picture: groups with their stems, lanes that play, another take."""
         has_lanes, has_groups, has_takes = (chance.random() < 0.4 for _ in range(3))
         if has_lanes:

@@ -340,7 +340,7 @@ def test_every_version_of_reaper_conforms(version: str, tmp_path: Any) -> None:
     world.assert_clean()
 
 
-def test_a_project_that_was_closed_while_cuts_were_compared_is_said(world: World) -> None:
+def test_a_project_that_was_closed_while_cuts_were_compared_is_named(world: World) -> None:
     film = RenderedProject.build(world, shot(at_s=0.0, first_s=20.0, length_s=4.0))
     film.pictures[0].values["D_POSITION"] = 30.0
     result = conform(world, meanwhile=lambda: world.close_project(film.project))

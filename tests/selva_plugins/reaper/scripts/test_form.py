@@ -116,7 +116,7 @@ def test_reaimgui_window_can_be_left(tmp_path: Path, how: str) -> None:
     world.assert_clean()
 
 
-def test_a_project_that_was_closed_under_the_reaimgui_window_is_said(tmp_path: Path) -> None:
+def test_a_project_that_was_closed_under_the_reaimgui_window_is_named(tmp_path: Path) -> None:
     world = World(Profile(has_imgui=True), tmp_path)
     project, _, bridge = open_scene(world)
     run_action(world, GENERATE)

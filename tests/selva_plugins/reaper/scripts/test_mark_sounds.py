@@ -144,7 +144,7 @@ def test_resolve_is_pointed_to_the_file_that_it_imports() -> None:
         find_events(request)
 
 
-def test_a_project_that_was_closed_meanwhile_is_said_and_the_script_ends(world: World) -> None:
+def test_a_project_that_was_closed_meanwhile_is_named_and_the_script_ends(world: World) -> None:
     project, stem = placed_stem(world)
     bridge = FakeBridge(world)
     run_action(world, MARK_SOUNDS)
