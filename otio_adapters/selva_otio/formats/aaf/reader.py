@@ -12,6 +12,7 @@ import opentimelineio as otio
 from selva_core.base.command_line import pip_install_command
 from selva_otio.errors import TimelineReadError, UnsupportedFormatError
 from selva_otio.formats.aaf.source_features import FORMAT_NAME, count_aaf_features
+from selva_otio.formats.aaf.speed_maps import settle_speeds
 from selva_otio.formats.aaf.track_pan import OPERATION_NAME, is_pan
 from selva_otio.formats.otio import find_only_timeline, first_line, load_timeline_bytes
 from selva_otio.formats.source_loss import note_left_out
@@ -36,6 +37,7 @@ def load_aaf(path: Path) -> otio.schema.Timeline:
     ) as error:  # whatever pyaaf2 meets in a damaged file: struct.error, KeyError, errors of its own
         raise TimelineReadError(f"{path} cannot be read ({_ADAPTER}): {first_line(error)}") from error
     timeline = find_only_timeline(root, path)
+    settle_speeds(timeline)
     _name_panned_tracks(path, timeline)
     note_left_out(timeline, FORMAT_NAME, count_aaf_features(path, timeline))
     track = _read_timecode_track(path)
