@@ -8,8 +8,16 @@ from fractions import Fraction
 
 import opentimelineio as otio
 
+from selva_otio.errors import DamagedItemError
 from selva_otio.formats.fcp_xml.document import Document
-from selva_otio.formats.fcp_xml.values import child_text, is_true, read_frames, read_rate, read_timecode
+from selva_otio.formats.fcp_xml.values import (
+    child_text,
+    describe,
+    is_true,
+    read_frames,
+    read_rate,
+    read_timecode,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +73,7 @@ def _read_subclip(element: ET.Element, item_rate: Fraction) -> tuple[Fraction, F
 
 
 def _find_angle_file(element: ET.Element, kind: str, document: Document) -> ET.Element | None:
+    """The first file of the active angle. Raises DamagedItemError for one that is shifted: its frame is not known."""
     multiclip = element.find("multiclip")
     if multiclip is None:
         return None
@@ -72,7 +81,17 @@ def _find_angle_file(element: ET.Element, kind: str, document: Document) -> ET.E
     flag = f"active{kind}angle"
     active = next((angle for angle in angles if is_true(angle, flag, default=False)), None)
     clip = None if active is None else active.find("clip")
-    return None if clip is None else next(document.resolve(clip).iter("file"), None)
+    if active is None or clip is None:
+        return None
+    offsets = (
+        read_frames(owner, "syncoffset") for owner in active.iter() if owner.find("syncoffset") is not None
+    )
+    if any(offsets):
+        raise DamagedItemError(
+            f"{describe(element)}: its angle is shifted in the multiclip (syncoffset), which is not read; collapse the multiclip "
+            "and export the sequence again"
+        )
+    return next(document.resolve(clip).iter("file"), None)
 
 
 def _build_reference(file: ET.Element) -> otio.core.MediaReference:

@@ -189,15 +189,23 @@ def test_drop_frame_starts_are_read(tmp_path: Path, timecode: str, frame: int) -
     assert load(text, tmp_path).global_start_time == otio.opentime.RationalTime(frame, 30000 / 1001)
 
 
-def test_a_multiclip_shows_its_active_angle(tmp_path: Path) -> None:
+@pytest.mark.parametrize("shifted", ["", "wide", "close"])
+def test_a_multiclip_shows_its_active_angle_unless_that_is_shifted(tmp_path: Path, shifted: str) -> None:
+    """The shift was left out, so that another frame of the angle was shown."""
     angles = "".join(
         f"<angle><activevideoangle>{chosen}</activevideoangle><clip id='{name}'><file id='{name}f'><name>{name}"
-        f"</name><pathurl>file://localhost/m/{name}.mov</pathurl></file></clip></angle>"
+        f"</name><pathurl>file://localhost/m/{name}.mov</pathurl></file><syncoffset>{12 * (name == shifted)}</syncoffset>"
+        "</clip></angle>"
         for name, chosen in (("wide", "FALSE"), ("close", "TRUE"))
     )
     item = f"<clipitem><name>m</name><start>0</start><end>9</end><in>0</in><out>9</out><multiclip>{angles}</multiclip>"
-    clip = first_clip(load(sequence(item + "</clipitem>"), tmp_path))
-    assert clip.media_reference.target_url.endswith("close.mov")
+    timeline = load(sequence(item + "</clipitem>" + clip_item(start=9, end=20)), tmp_path)
+    clip, other = timeline.find_clips()
+    assert other.media_reference.target_url
+    if shifted == "close":
+        assert "shifted in the multiclip" in clip.media_reference.metadata["selva_missing"]
+    else:
+        assert clip.media_reference.target_url.endswith("close.mov")
 
 
 def test_offline_media_makes_a_missing_reference_of_that_clip_only(tmp_path: Path) -> None:
