@@ -198,7 +198,7 @@ def _show_status(found: DaemonStatus) -> None:
             (
                 process.role,
                 process.pid or "-",
-                process.problem or process.state,
+                process.state,
                 format_size(process.memory_bytes),
                 " ".join(process.job_ids) or "-",
                 process.restarts,
@@ -206,6 +206,9 @@ def _show_status(found: DaemonStatus) -> None:
             for process in found.processes
         ],
     )
+    for process in found.processes:
+        if process.problem:  # a sentence, which would push the other columns off the screen
+            print_line(f"{process.role}: {process.problem}")
     devices = [device for process in found.processes for device in process.devices or ()]
     if devices:
         print_table(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import msgspec
 import pytest
 
 from selva_core.base.command_line import selva_command
@@ -44,6 +45,22 @@ def test_without_a_daemon_a_command_says_in_one_line_how_to_start_one(
     assert (status, output) == (1, "")
     assert errors.count("\n") == 1
     assert "selva daemon start" in errors
+
+
+def test_why_a_worker_does_not_run_stands_below_the_table(
+    client: Client, selva: RunCommand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the table the sentence pushed memory, jobs and restarts hundreds of columns to the right."""
+    found = client.status()
+    problem = "it ended with exit code 3; it printed last: no head of a Ray cluster answers at 10.0.0.5:6379"
+    server, worker = found.processes
+    broken = msgspec.structs.replace(worker, state="backing-off", pid=None, problem=problem)
+    found = msgspec.structs.replace(found, processes=(server, broken))
+    monkeypatch.setattr(Client, "status", lambda client: found)
+    lines = selva("daemon", "status")[1].splitlines()
+    assert f"worker: {problem}" in lines
+    [row] = [line for line in lines if line.startswith("worker ")]
+    assert row.split()[:3] == ["worker", "-", "backing-off"]
 
 
 def test_stopping_what_does_not_run_is_no_fault(selva: RunCommand) -> None:
